@@ -1,0 +1,100 @@
+"""The improved residual network of ArcFace (Deng et al., CVPR 2019), up to its last convolution.
+
+Parameter names are InsightFace's (`conv1, bn1, prelu, layer1.0.bn1, ..., bn2`), so that the field's
+weights load as they are; `models/insightface.py` adds the `fc` and `features` that end their files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from urface.models.prelu import PReLU
+
+# Residual blocks of each of the four stages. `small` is ours: narrow, for training on a CPU.
+DEPTHS: dict[str, tuple[int, int, int, int]] = {
+    "small": (2, 2, 3, 2),
+    "iresnet18": (2, 2, 2, 2),
+    "iresnet34": (3, 4, 6, 3),
+    "iresnet50": (3, 4, 14, 3),
+    "iresnet100": (3, 13, 30, 3),
+    "iresnet200": (6, 26, 60, 6),
+}
+WIDTHS: dict[str, tuple[int, int, int, int]] = {"small": (16, 32, 64, 128)}
+STANDARD_WIDTHS = (64, 128, 256, 512)
+SIZES = range(64, 129)
+
+
+class Block(nn.Module):
+    """BN, 3x3, BN, PReLU, 3x3 with the stride, BN, and the shortcut added; no activation after."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(channels_in)
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.prelu = PReLU(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride=stride, padding=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(channels)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or channels_in != channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(channels_in, channels, 1, stride=stride, bias=False),
+                nn.BatchNorm2d(channels),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = self.prelu(self.bn2(self.conv1(self.bn1(x))))
+        return self.bn3(self.conv2(x)) + shortcut
+
+
+class IResNet(nn.Module):
+    """Normalised pixels [B, 3, H, W] -> the flattened last feature map [B, out_features].
+
+    depths, widths  blocks and channels of the four stages; each stage begins with a stride of 2
+    input_size      H = W, 64 to 128 (a map of ceil(size / 16) squared remains: 7 x 7 at 112)
+    dropout         share of the flattened map that is dropped in training
+    """
+
+    def __init__(
+        self,
+        depths: Sequence[int],
+        widths: Sequence[int] = STANDARD_WIDTHS,
+        input_size: int = 112,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if input_size not in SIZES:
+            raise ValueError(f"input_size must be from 64 to 128, got {input_size}")
+        self.input_size = input_size
+        self.conv1 = nn.Conv2d(3, widths[0], 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.prelu = PReLU(widths[0])
+        channels = [widths[0], *widths]
+        stages = []
+        for number, depth in enumerate(depths):
+            first = Block(channels[number], channels[number + 1], stride=2)
+            rest = [Block(channels[number + 1], channels[number + 1], 1) for _ in range(depth - 1)]
+            stages.append(nn.Sequential(first, *rest))
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+        self.bn2 = nn.BatchNorm2d(widths[-1])
+        self.dropout = nn.Dropout(dropout)
+        self.out_features = widths[-1] * (-(-input_size // 16)) ** 2
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                # The standard deviation InsightFace trains with; BN rescales what it feeds.
+                nn.init.normal_(module.weight, 0.0, 0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.prelu(self.bn1(self.conv1(x)))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        # Flattened in NCHW order, whatever the memory format: the order their `fc` was trained on.
+        return self.dropout(torch.flatten(self.bn2(x), 1))
+
+
+def iresnet(name: str, input_size: int = 112, dropout: float = 0.0) -> IResNet:
+    """The trunk called ``name``: one of the keys of ``DEPTHS``."""
+    return IResNet(DEPTHS[name], WIDTHS.get(name, STANDARD_WIDTHS), input_size, dropout)
