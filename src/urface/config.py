@@ -1,0 +1,288 @@
+"""Every setting of urface as typed dataclasses; recipes/*.yaml hold sets of them by name.
+
+"Recalled" beside a value means that it comes from memory of the main paper, not from a text we could
+read; the supplementary does not give it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from urface.types import UserError
+
+Backbone = Literal["small", "iresnet18", "iresnet34", "iresnet50", "iresnet100", "iresnet200"]
+Identification = Literal["cosface", "arcface", "confidence"]
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise UserError(message)
+
+
+@dataclass
+class DataSettings:
+    """What to train on.
+
+    train             folder identity/image, .tar of such a folder, or manifest (.csv, .parquet)
+    min_images        leave out people with fewer images than this
+    identities        use only the first so many people (0: all)
+    corrupt_share     stop when more than this share of the images cannot be decoded
+    cache_gigabytes   keep decoded images in memory when they take no more than this
+    """
+
+    train: str = ""
+    min_images: int = 1
+    identities: int = 0
+    corrupt_share: float = 0.001
+    cache_gigabytes: float = 4.0
+
+    def __post_init__(self) -> None:
+        _require(self.min_images >= 1, f"data.min_images must be at least 1, got {self.min_images}")
+        _require(self.identities >= 0, f"data.identities must not be negative: {self.identities}")
+        _require(
+            0 <= self.corrupt_share < 1,
+            f"data.corrupt_share is a share from 0 up to 1, got {self.corrupt_share}",
+        )
+
+
+@dataclass
+class VariationSettings:
+    """Variation augmentation: each applied on its own, online (paper: probability 0.3, recalled).
+
+    low_resolution    probability of a lower resolution
+    blur_kernels      side of the Gaussian kernel, smallest and largest, odd (paper: 3 to 11, recalled)
+    shrink_share      share of the low-resolution images that are shrunk and enlarged instead of blurred
+    shrink_pixels     side in pixels they are shrunk to, smallest and largest
+    occlusion         probability of an occlusion
+    occlusion_grid    blocks along each side (paper: 7, recalled)
+    occlusion_blocks  how many blocks are painted black, fewest and most
+    flip              probability of a horizontal mirror image; no variation, so it has no label
+    """
+
+    low_resolution: float = 0.3
+    blur_kernels: tuple[int, int] = (3, 11)
+    shrink_share: float = 0.0
+    shrink_pixels: tuple[int, int] = (8, 32)
+    occlusion: float = 0.3
+    occlusion_grid: int = 7
+    occlusion_blocks: tuple[int, int] = (5, 25)
+    flip: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("low_resolution", "occlusion", "flip", "shrink_share"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"variations.{name} is a probability from 0 to 1, got {value}")
+        for name in ("blur_kernels", "shrink_pixels", "occlusion_blocks"):
+            low, high = getattr(self, name)
+            _require(1 <= low <= high, f"variations.{name} must be [low, high], got [{low}, {high}]")
+        _require(
+            all(kernel % 2 == 1 for kernel in self.blur_kernels),
+            f"variations.blur_kernels must be odd, got {list(self.blur_kernels)}",
+        )
+        blocks = self.occlusion_grid**2
+        _require(
+            self.occlusion_blocks[1] < blocks,
+            f"variations.occlusion_blocks must leave one of the {blocks} blocks free",
+        )
+
+
+@dataclass
+class ModelSettings:
+    """The network: backbone, then 512 values in K sub-embeddings and K confidences.
+
+    input_size          side of the square the network sees, 64 to 128
+    frame_size          side the aligned face is brought to before that square is cut out of it, at random
+                        in training and from the centre at test (paper: 110 and 100, recalled); 0 means
+                        input_size, no crop
+    embedding_dim       K * D
+    sub_embeddings      K (paper: 16); 1 is a single embedding
+    initial_confidence  what exp(bias) of the confidence branch starts at; for cosface and arcface the
+                        constant scale s
+    confidence_range    log-confidence is held in the logarithm of this range
+    dropout             before the two branches
+    """
+
+    backbone: Backbone = "iresnet50"
+    input_size: int = 112
+    frame_size: int = 0
+    embedding_dim: int = 512
+    sub_embeddings: int = 16
+    initial_confidence: float = 64.0
+    confidence_range: tuple[float, float] = (1.0, 128.0)
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(
+            64 <= self.input_size <= 128,
+            f"model.input_size must be from 64 to 128, got {self.input_size}",
+        )
+        self.frame_size = self.frame_size or self.input_size
+        _require(
+            self.frame_size >= self.input_size,
+            f"model.frame_size {self.frame_size} must not be below input_size {self.input_size}",
+        )
+        _require(self.sub_embeddings >= 1, "model.sub_embeddings must be at least 1")
+        _require(
+            self.embedding_dim % self.sub_embeddings == 0,
+            f"model.embedding_dim {self.embedding_dim} is not a multiple of sub_embeddings "
+            f"{self.sub_embeddings}",
+        )
+        low, high = self.confidence_range
+        _require(
+            0 < low <= self.initial_confidence <= high,
+            f"model.initial_confidence {self.initial_confidence} must lie in confidence_range "
+            f"[{low}, {high}], above 0",
+        )
+        _require(0 <= self.dropout < 1, f"model.dropout must be from 0 up to 1, got {self.dropout}")
+
+
+@dataclass
+class ObjectiveSettings:
+    """The loss.
+
+    identification  cosface: constant confidence, margin on the cosine (Wang et al., CVPR 2018)
+                    arcface: constant confidence, margin on the angle (Deng et al., CVPR 2019)
+                    confidence: the paper's confidence-aware loss, for any K
+    margin          cosface: in cosine; arcface: in radians; confidence: in logits (paper: 30 for 76,500
+                    people, recalled). Smaller sets want a smaller one: the same share of the scale.
+    regularizer     weight of the confidence regulariser (paper: 0.001, recalled)
+    """
+
+    identification: Identification = "confidence"
+    margin: float = 30.0
+    regularizer: float = 0.001
+
+    def __post_init__(self) -> None:
+        _require(self.margin >= 0, f"objective.margin must not be negative, got {self.margin}")
+        _require(self.regularizer >= 0, "objective.regularizer must not be negative")
+        _require(
+            self.identification == "confidence" or self.margin < 3.1416,
+            f"objective.margin {self.margin} is a logit margin; {self.identification} takes it in "
+            "cosine or radians (0.35 or 0.5 are usual)",
+        )
+
+
+@dataclass
+class OptimSettings:
+    """Optimiser and schedule.
+
+    batch_size         images a step over all ranks together
+    epochs             passes over the training set
+    learning_rate      peak, reached after the warm-up
+    confidence_factor  learning rate of the confidence branch relative to the rest: at 1 the exp makes
+                       training diverge (docs/method.md, stability)
+    warmup_share       share of all steps over which the rate rises linearly from 0
+    schedule           how it falls: cosine to 0, or by 10 at each of step_shares
+    clip               largest norm of the gradient, above it the gradient is scaled down
+    """
+
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    batch_size: int = 128
+    epochs: float = 18.0
+    learning_rate: float = 0.1
+    confidence_factor: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warmup_share: float = 0.05
+    schedule: Literal["cosine", "steps"] = "cosine"
+    step_shares: tuple[float, float] = (0.5, 0.8)
+    clip: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "learning_rate", "clip"):
+            _require(getattr(self, name) > 0, f"optim.{name} must be above 0")
+        _require(0 <= self.warmup_share < 1, "optim.warmup_share is a share from 0 up to 1")
+
+
+@dataclass
+class UncertaintySettings:
+    """Stage two: the confidence branch learns variances on genuine pairs, all else frozen.
+
+    The values are PFE's own recipe (Shi and Jain, ICCV 2019); steps 0 leaves the stage out.
+    """
+
+    steps: int = 3000
+    identities: int = 64
+    images_per_identity: int = 4
+    learning_rate: float = 1e-3
+    weight_decay: float = 5e-4
+    decay_at: float = 2 / 3
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 0, "uncertainty.steps must not be negative")
+        _require(self.identities >= 1, "uncertainty.identities must be at least 1")
+        _require(self.images_per_identity >= 2, "uncertainty.images_per_identity must be at least 2")
+
+
+@dataclass
+class RunSettings:
+    """Where and how to run.
+
+    out               folder for checkpoints, logs and the model
+    device            auto takes a GPU where there is one
+    precision         auto takes bf16 where the processor has instructions for it
+    checkpoint_every  steps between checkpoints
+    log_every         steps between lines in the log
+    threads           of torch on the CPU (0: as many as there are cores)
+    """
+
+    out: str = "runs/train"
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    checkpoint_every: int = 500
+    log_every: int = 20
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.checkpoint_every >= 1, "run.checkpoint_every must be at least 1")
+        _require(self.log_every >= 1, "run.log_every must be at least 1")
+
+
+@dataclass
+class TrainSettings:
+    """Everything that `urface train` needs; stored whole in every checkpoint."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    variations: VariationSettings = field(default_factory=VariationSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    optim: OptimSettings = field(default_factory=OptimSettings)
+    uncertainty: UncertaintySettings = field(default_factory=UncertaintySettings)
+    run: RunSettings = field(default_factory=RunSettings)
+
+    def __post_init__(self) -> None:
+        if self.objective.identification != "confidence":
+            _require(
+                self.model.sub_embeddings == 1,
+                f"objective.identification {self.objective.identification} has one embedding: set "
+                "model.sub_embeddings to 1",
+            )
+        else:
+            _require(
+                self.objective.margin < self.model.confidence_range[1],
+                f"objective.margin {self.objective.margin} can never be reached by confidences up to "
+                f"{self.model.confidence_range[1]}",
+            )
+
+
+def as_dict(settings: Any) -> dict[str, Any]:
+    """A settings dataclass as plain JSON values (tuples become lists)."""
+    plain: dict[str, Any] = asdict(settings)
+    return {name: _plain(value) for name, value in plain.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def model_from_dict(values: dict[str, Any]) -> ModelSettings:
+    """ModelSettings out of what ``as_dict`` made, as stored in a model file."""
+    values = dict(values)
+    values["confidence_range"] = tuple(values["confidence_range"])
+    return ModelSettings(**values)

@@ -1,0 +1,1 @@
+"""Faces from disk: decoding, the layouts a data set may have, and batches for training."""

@@ -1,0 +1,166 @@
+"""The one shape of a data set, whatever container it lies in.
+
+Columns, not one object per image, so that millions of images fit; the bytes of an image come from a
+``read`` function that any thread or worker process may call.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from urface.data.decode import DecodeError, decode_image, read_capped
+from urface.types import UserError
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True, eq=False)
+class FaceSource:
+    """N images of C identities.
+
+    name             for messages
+    keys             N unique names, ``identity/file.jpg``, ascending
+    labels           [N] int64, places in ``identities``
+    identities       C names, ascending
+    variation_names  T names of what is known to vary
+    variations       [N, T] float32 in 0..1, NaN where not known
+    read_bytes       place -> the encoded image; safe to call from threads and worker processes
+    """
+
+    name: str
+    keys: list[str]
+    labels: np.ndarray
+    identities: list[str]
+    variation_names: tuple[str, ...]
+    variations: np.ndarray
+    read_bytes: Callable[[int], bytes]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def read(self, index: int) -> bytes:
+        """The encoded image at ``index``. Raises DecodeError, beginning with its key, on failure."""
+        try:
+            return self.read_bytes(index)
+        except OSError as error:
+            raise DecodeError(f"{self.keys[index]}: cannot be read ({error.strerror})") from None
+
+    def image(self, index: int) -> np.ndarray:
+        """The image at ``index``, RGB uint8 [H, W, 3]. Raises DecodeError, beginning with its key."""
+        return decode_image(self.read(index), name=self.keys[index])
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """Reads image ``i`` from the i-th path under ``root``."""
+
+    root: Path
+    paths: list[str]
+
+    def __call__(self, index: int) -> bytes:
+        return read_capped(self.root / self.paths[index])
+
+
+@dataclass(frozen=True)
+class SelectedReader:
+    """Reads image ``i`` as image ``indices[i]`` of another reader."""
+
+    read: Callable[[int], bytes]
+    indices: np.ndarray
+
+    def __call__(self, index: int) -> bytes:
+        return self.read(int(self.indices[index]))
+
+
+def build_source(
+    name: str,
+    keys: Sequence[str],
+    identities: Sequence[str],
+    read_bytes: Callable[[int], bytes],
+    variation_names: Sequence[str] = (),
+    variations: np.ndarray | None = None,
+) -> FaceSource:
+    """A source of N images in ascending order of their keys, from columns in any order.
+
+    ``identities`` names the identity of each image, ``variations`` is [N, T]. The order does not
+    depend on the container, so that a folder, a tar and a manifest of the same images train alike.
+    Raises UserError when there is no image, or when two keys or two identities are equal or differ
+    only in how Unicode writes an accent.
+    """
+    if not keys:
+        raise UserError(f"{name}: no image in it")
+    check_distinct(keys, name, "image")
+    names = sorted(set(identities))
+    check_distinct(names, name, "identity")
+    order = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+    label_of = {identity: label for label, identity in enumerate(names)}
+    labels = np.array([label_of[identity] for identity in identities], dtype=np.int64)
+    if variations is None:
+        variations = np.full((len(keys), len(variation_names)), np.nan, np.float32)
+    return FaceSource(
+        name=name,
+        keys=[keys[i] for i in order],
+        labels=labels[order],
+        identities=names,
+        variation_names=tuple(variation_names),
+        variations=np.asarray(variations, np.float32)[order],
+        read_bytes=SelectedReader(read_bytes, order),
+    )
+
+
+def check_distinct(names: Iterable[str], where: str, what: str) -> None:
+    """Raise UserError where two names are equal once their accents are written alike (NFC)."""
+    seen: set[str] = set()
+    for name in names:
+        plain = name if name.isascii() else unicodedata.normalize("NFC", name)
+        if plain in seen:
+            raise UserError(f"{where}: two {what} entries are named {name!r}: rename one")
+        seen.add(plain)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file's name ends as an image's does and is not hidden."""
+    return name.lower().endswith(IMAGE_ENDINGS) and not name.startswith(".")
+
+
+def select(source: FaceSource, indices: np.ndarray | Sequence[int]) -> FaceSource:
+    """The images at ``indices``, in that order; identities without an image are dropped.
+
+    Labels are renumbered to the identities that remain, whose order is kept.
+    """
+    chosen = np.asarray(indices, dtype=np.int64)
+    if chosen.size == 0:
+        raise UserError(f"{source.name}: the selection leaves no image")
+    present, labels = np.unique(source.labels[chosen], return_inverse=True)
+    reader, places = source.read_bytes, chosen
+    if isinstance(reader, SelectedReader):  # a selection of a selection stays one step deep
+        reader, places = reader.read, reader.indices[chosen]
+    return FaceSource(
+        name=source.name,
+        keys=[source.keys[i] for i in chosen],
+        labels=labels.astype(np.int64),
+        identities=[source.identities[label] for label in present],
+        variation_names=source.variation_names,
+        variations=source.variations[chosen],
+        read_bytes=SelectedReader(reader, places),
+    )
+
+
+def with_min_images(source: FaceSource, count: int) -> FaceSource:
+    """Only the identities with at least ``count`` images."""
+    enough = np.bincount(source.labels, minlength=len(source.identities)) >= count
+    if not enough.any():
+        raise UserError(f"{source.name}: no identity has {count} images: ask for fewer")
+    return select(source, np.flatnonzero(enough[source.labels]))
+
+
+def first_identities(source: FaceSource, count: int) -> FaceSource:
+    """Only the first ``count`` identities, in the order of ``source.identities``."""
+    if count < 1:
+        raise UserError(f"{count} identities asked for: at least 1 is needed")
+    return select(source, np.flatnonzero(source.labels < count))

@@ -1,0 +1,21 @@
+"""Losses: tensors in, tensors out; equation numbers are those of the supplementary."""
+
+from urface.losses.confidence import confidence_regularizer
+from urface.losses.identification import identification_logits, identification_loss
+from urface.losses.margin import arcface_logits, arcface_target
+from urface.losses.objective import Terms, objective
+from urface.losses.sharded import sharded_cross_entropy
+from urface.losses.uncertainty import genuine_pairs, uncertainty_loss
+
+__all__ = [
+    "Terms",
+    "arcface_logits",
+    "arcface_target",
+    "confidence_regularizer",
+    "genuine_pairs",
+    "identification_logits",
+    "identification_loss",
+    "objective",
+    "sharded_cross_entropy",
+    "uncertainty_loss",
+]

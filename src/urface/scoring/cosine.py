@@ -1,0 +1,15 @@
+"""The mean of the K cosines: the score without uncertainty."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def cosine_score(a_BKD: Tensor, b_BKD: Tensor) -> Tensor:
+    """Scores of B pairs, [B], in -1..1; means of unit length per sub-embedding."""
+    return (a_BKD * b_BKD).sum(2).mean(1)
+
+
+def cosine_matrix(a_NKD: Tensor, b_MKD: Tensor) -> Tensor:
+    """Scores of all pairs, [N, M]: one matrix product, since the mean over K is linear."""
+    return a_NKD.flatten(1) @ b_MKD.flatten(1).T / a_NKD.shape[1]

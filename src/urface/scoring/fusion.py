@@ -1,0 +1,74 @@
+"""Several faces of one person become one template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+
+from urface.types import Array, FaceEmbedding, UserError, is_torch, to_numpy
+
+Fusion = Literal["inverse_variance", "mean"]
+
+
+def fuse(
+    embedding: FaceEmbedding,
+    template_ids: Array | Sequence[Any],
+    method: Fusion = "inverse_variance",
+) -> FaceEmbedding:
+    """One template per distinct id, in the sorted order of the ids (that of np.unique).
+
+    inverse_variance  f = sum_n f_n / v_n / sum_n 1 / v_n, 1 / v = sum_n 1 / v_n, s = sum_n s_n (eq. PA)
+    mean              f = mean_n f_n, v = sum_n v_n / n^2 (the variance of a mean), s likewise with 1 / s
+
+    Sub-embeddings are brought back to unit length. Raises UserError where the ids are not one per face,
+    or where the faces of a template cancel out so that it has no direction.
+    """
+    import numpy as np
+
+    if method not in ("inverse_variance", "mean"):
+        raise UserError(f"method must be inverse_variance or mean, got {method!r}")
+    ids = to_numpy(template_ids) if is_torch(template_ids) else np.asarray(template_ids)
+    if ids.shape != (len(embedding),):
+        raise UserError(f"template_ids must be one per face, [{len(embedding)}], got {ids.shape}")
+    names, inverse = np.unique(ids, return_inverse=True)
+    back = not is_torch(embedding.mean)
+    faces = embedding.torch() if back else embedding
+    mean, confidence, variance = (
+        torch.as_tensor(a) for a in (faces.mean, faces.confidence, faces.variance)
+    )
+    # Sums in float64: a template of thousands of frames must not depend on their order.
+    mean, confidence, variance = mean.double(), confidence.double(), variance.double()
+    place = torch.as_tensor(inverse, device=mean.device)
+    count = torch.bincount(place, minlength=len(names)).double()[:, None]
+
+    def total(values: torch.Tensor) -> torch.Tensor:
+        out = values.new_zeros(len(names), *values.shape[1:])
+        return out.index_add_(0, place, values)
+
+    if method == "inverse_variance":
+        fused = total(mean / variance[:, :, None])
+        fused_variance = 1.0 / total(1.0 / variance)
+        fused_confidence = total(confidence)
+        fused = fused * fused_variance[:, :, None]
+    else:
+        fused = total(mean) / count[:, :, None]
+        fused_variance = total(variance) / count.square()
+        fused_confidence = count.square() / total(1.0 / confidence)
+    length = fused.norm(dim=2, keepdim=True)
+    lost = torch.nonzero(length[:, :, 0] < 1e-6)
+    if len(lost):
+        template, sub = lost[0].tolist()
+        raise UserError(
+            f"the faces of template {names[template]!s} cancel out in sub-embedding {sub}: it has no "
+            "direction; leave the template out"
+        )
+    dtype = torch.as_tensor(faces.mean).dtype
+    dtype = dtype if dtype == torch.float64 else torch.float32
+    result = FaceEmbedding(
+        mean=(fused / length).to(dtype),
+        confidence=fused_confidence.to(dtype),
+        variance=fused_variance.to(dtype),
+    )
+    return result.numpy() if back else result
