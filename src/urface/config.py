@@ -172,6 +172,8 @@ class OptimSettings:
     learning_rate      peak, reached after the warm-up
     confidence_factor  learning rate of the confidence branch relative to the rest: at 1 the exp makes
                        training diverge (docs/method.md, stability)
+    confidence_start   share of all steps after which the confidence branch begins to learn: before, no
+                       cosine exceeds its margin, and the least loss is had by giving up confidence
     warmup_share       share of all steps over which the rate rises linearly from 0
     schedule           how it falls: cosine to 0, or by 10 at each of step_shares
     clip               largest norm of the gradient, above it the gradient is scaled down
@@ -182,6 +184,7 @@ class OptimSettings:
     epochs: float = 18.0
     learning_rate: float = 0.1
     confidence_factor: float = 0.1
+    confidence_start: float = 0.2
     momentum: float = 0.9
     weight_decay: float = 5e-4
     warmup_share: float = 0.05
@@ -192,7 +195,10 @@ class OptimSettings:
     def __post_init__(self) -> None:
         for name in ("batch_size", "epochs", "learning_rate", "clip"):
             _require(getattr(self, name) > 0, f"optim.{name} must be above 0")
-        _require(0 <= self.warmup_share < 1, "optim.warmup_share is a share from 0 up to 1")
+        for name in ("warmup_share", "confidence_start"):
+            share = getattr(self, name)
+            _require(0 <= share < 1, f"optim.{name} is a share from 0 up to 1, got {share}")
+        _require(self.confidence_factor >= 0, "optim.confidence_factor must not be negative")
 
 
 @dataclass
@@ -286,3 +292,53 @@ def model_from_dict(values: dict[str, Any]) -> ModelSettings:
     values = dict(values)
     values["confidence_range"] = tuple(values["confidence_range"])
     return ModelSettings(**values)
+
+
+@dataclass
+class SyntheticSettings:
+    """The built-in synthetic faces that `urface reproduce` makes where no data are named.
+
+    train_identities, train_shots        people and images of each to train on
+    enrolled, enrolled_shots             unseen people in the gallery, and images of each (one is enrolled)
+    strangers, stranger_shots            unseen people who are not in the gallery, and images of each
+    size                                 side in pixels
+    """
+
+    train_identities: int = 400
+    train_shots: int = 12
+    enrolled: int = 300
+    enrolled_shots: int = 6
+    strangers: int = 400
+    stranger_shots: int = 8
+    size: int = 112
+    seed: int = 0
+
+
+@dataclass
+class ReproduceSettings:
+    """`urface reproduce`: train the rows of the table, judge each on unseen people, write a report.
+
+    train      training faces: folder, .tar or manifest; empty makes synthetic ones
+    test_lfw   LFW, aligned: folder or .tar
+    pairs      its pairs.txt
+    rows       which rows of the table, in order
+    seeds      how many seeds for every row (0, 1, ...)
+    out        folder for models, embeddings and report.html
+    """
+
+    train: str = ""
+    test_lfw: str = ""
+    pairs: str = ""
+    rows: tuple[str, ...] = ("cosface", "cosface_va", "confidence", "confidence_pa")
+    seeds: int = 1
+    out: str = "runs/reproduce"
+    synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
+    settings: TrainSettings = field(default_factory=TrainSettings)
+
+    def __post_init__(self) -> None:
+        _require(self.seeds >= 1, f"seeds must be at least 1, got {self.seeds}")
+        named = [bool(self.train), bool(self.test_lfw), bool(self.pairs)]
+        _require(
+            all(named) or not any(named),
+            "train, test_lfw and pairs belong together: name all three, or none for synthetic faces",
+        )

@@ -59,7 +59,9 @@ def _walk(file: Path, descriptor: int) -> list[TarMember]:
     members: list[TarMember] = []
     total = os.fstat(descriptor).st_size
     offset = 0
-    override: dict[str, str] = {}  # what a preceding pax header or long name says of the next member
+    override: dict[
+        str, str
+    ] = {}  # what a preceding pax header or long name says of the next member
     while True:
         where = f"{file}: at byte {offset}"
         block = os.pread(descriptor, BLOCK, offset)
@@ -88,7 +90,9 @@ def _walk(file: Path, descriptor: int) -> list[TarMember]:
         name = _checked_name(override.get("path") or _plain_name(block, where), where)
         override = {}
         if kind in LINKS_AND_DEVICES:
-            raise UserError(f"{where}: {name!r} is {LINKS_AND_DEVICES[kind]}: pack plain files only")
+            raise UserError(
+                f"{where}: {name!r} is {LINKS_AND_DEVICES[kind]}: pack plain files only"
+            )
         if kind in (b"0", b"\0", b"7"):
             members.append(TarMember(name, start, size))
         elif kind != b"5":

@@ -8,32 +8,40 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from urface.data.decode import DEFAULT_LIMITS, DecodeError
+from urface.data.manifest import MANIFEST_NAMES, manifest_source, parse_manifest
 from urface.data.source import FaceSource, build_source, is_image_name
 from urface.data.tar_index import TarMember, index_tar
 from urface.types import UserError
 
-LAYOUT = "members identity/image (.jpg, .jpeg, .png, .webp), all below the same folder or none"
+LAYOUT = "members identity/image (.jpg, .jpeg, .png, .webp), all below the same folders"
+MAX_TABLE_BYTES = 1 << 30
 
 
 class TarReader:
     """Reads image ``i`` as the i-th of ``members`` of the tar ``path``.
 
-    ``pread`` names its own offset, so threads and forked workers share the descriptor; a spawned
+    ``pread`` carries its own offset, so threads and forked workers share the descriptor; a spawned
     worker opens its own.
     """
 
-    def __init__(self, path: Path, members: Sequence[TarMember]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        members: Sequence[TarMember],
+        max_bytes: int = DEFAULT_LIMITS.max_bytes + 1,
+    ) -> None:
         self.path = path
         self.members = members
+        self.max_bytes = max_bytes
         self.descriptor = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self.descriptor)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return TarReader, (self.path, self.members)
+        return TarReader, (self.path, self.members, self.max_bytes)
 
     def __call__(self, index: int) -> bytes:
         member = self.members[index]
-        wanted = min(member.size, DEFAULT_LIMITS.max_bytes + 1)
+        wanted = min(member.size, self.max_bytes)
         data = os.pread(self.descriptor, wanted, member.offset)
         if len(data) != wanted:
             raise DecodeError(f"{self.path}: {member.name} is cut off: the file has changed")
@@ -41,19 +49,52 @@ class TarReader:
 
 
 def read_tar(path: str | Path) -> FaceSource:
-    """The images of the tar at ``[any folder/]identity/image``; other files are passed over.
+    """The images of a plain tar at ``[any folder/]identity/image``; other files are passed over.
 
-    Raises UserError for a compressed, truncated or hostile tar (see ``index_tar``), for images at
-    differing depths, where it cannot be told which folder names the identity, and when there is none.
+    A ``manifest.parquet`` or ``manifest.csv`` at the top, or in the one folder there, decides in their
+    stead what images there are and how they are labelled. Raises UserError for a compressed, damaged
+    or hostile tar (see ``index_tar``), for images at differing depths, where it cannot be told which
+    folder names the identity, and when there is no image.
     """
     file = Path(path)
-    members = [m for m in index_tar(file) if is_image_name(m.name.rpartition("/")[2])]
-    if not members:
+    return tar_source(file, index_tar(file))
+
+
+def tar_source(file: Path, members: Sequence[TarMember]) -> FaceSource:
+    """``read_tar`` for a tar whose members were indexed."""
+    tables = [m for m in members if _is_manifest(m.name)]
+    if len(tables) > 1:
+        raise UserError(f"{file}: two manifests, {tables[0].name} and {tables[1].name}: keep one")
+    if tables:
+        return _listed_source(file, members, tables[0])
+    images = [m for m in members if is_image_name(m.name.rpartition("/")[2])]
+    if not images:
         raise UserError(f"{file}: no image found: expected {LAYOUT}")
-    depth = members[0].name.count("/")
-    for member in members:
+    depth = images[0].name.count("/")
+    for member in images:
         if member.name.count("/") != depth or depth == 0:
             raise UserError(f"{file}: {member.name!r} is out of place: expected {LAYOUT}")
-    keys = ["/".join(member.name.split("/")[-2:]) for member in members]
+    keys = ["/".join(member.name.split("/")[-2:]) for member in images]
     identities = [key.partition("/")[0] for key in keys]
-    return build_source(str(file), keys, identities, TarReader(file, members))
+    return build_source(str(file), keys, identities, TarReader(file, images))
+
+
+def _is_manifest(name: str) -> bool:
+    folder, _, last = name.rpartition("/")
+    return last in MANIFEST_NAMES and "/" not in folder
+
+
+def _listed_source(file: Path, members: Sequence[TarMember], table: TarMember) -> FaceSource:
+    if table.size > MAX_TABLE_BYTES:
+        raise UserError(f"{file}: {table.name} has {table.size:,} bytes: more than a manifest may")
+    name = f"{file}:{table.name}"
+    manifest = parse_manifest(TarReader(file, [table], MAX_TABLE_BYTES)(0), name)
+    folder = table.name[: table.name.rfind("/") + 1]
+    by_name = {member.name: member for member in members}
+    listed = []
+    for path in manifest.paths:
+        member = by_name.get(folder + path)
+        if member is None:
+            raise UserError(f"{name}: no member {folder + path}")
+        listed.append(member)
+    return manifest_source(manifest, name, TarReader(file, listed))

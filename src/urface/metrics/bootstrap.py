@@ -1,8 +1,9 @@
 """Intervals that draw people, not pairs: pairs that share a person are not independent.
 
-Subjects are drawn with replacement; a pair of two people weighs the product of how often each was drawn,
-a pair of one person's images how often that person was. With S subjects the sums of all B resamples are
-products of a [B, S] matrix with sparse [S, S] ones, so no pair is visited per resample.
+Subjects are drawn with replacement; a pair of two people weighs the product of how often each was
+drawn, a pair of one person's images how often that person was. With S subjects the sums of all B
+resamples are products of a [B, S] matrix with sparse [S, S] ones, so no pair is visited per
+resample.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def bootstrap_interval_by_subject(
     subjects  [N], the person of each trial, or [N, 2], the two people of each pair
 
     Pairs of different people get the variance of both draws, which errs to the wide side. Where all
-    values are equal the bounds are equal too: see ``rate_by_subject`` for rates. Raises UserError where
-    the shapes do not fit, a value is not finite, or there are fewer than two subjects.
+    values are equal the bounds are equal too: see ``rate_by_subject`` for rates. Raises UserError
+    where the shapes do not fit, a value is not finite, or there are fewer than two subjects.
     """
     means = resampled_means(values, subjects, resamples=resamples, seed=seed)
     return _percentiles(means, level)
@@ -53,8 +54,8 @@ def rate_by_subject(
 ) -> Rate:
     """The share of True in ``events`` [N] with its interval by subject; arguments as above.
 
-    Where every trial came out alike no resample can differ, so the bounds are then Clopper-Pearson's for
-    as many trials as there are subjects.
+    Where every trial came out alike no resample can differ, so the bounds are then
+    Clopper-Pearson's for as many trials as there are subjects.
     """
     events = checked_flags(events, "events")
     low, high = bootstrap_interval_by_subject(
@@ -71,8 +72,8 @@ def rate_by_subject(
 class PairedDifference:
     """Right answers of system a less those of b on the same trials, as a share of the trials.
 
-    [low, high] and the two-sided p come from resampling subjects. ``only_a`` and ``only_b`` count the
-    trials that one system alone got right.
+    [low, high] and the two-sided p come from resampling subjects. ``only_a`` and ``only_b`` count
+    the trials that one system alone got right.
     """
 
     difference: float
@@ -100,9 +101,10 @@ def paired_bootstrap_difference(
 ) -> PairedDifference:
     """Whether system a is right more often than b, both judged on the same N trials.
 
-    correct_a, correct_b [N] bool; subjects [N] or [N, 2] as in ``bootstrap_interval_by_subject``. p is
-    twice the share of resamples on the far side of 0, counting the data themselves as one resample, so it
-    is never below 2 / (resamples + 1); where the systems never differ it is 1. Errors as above.
+    correct_a, correct_b [N] bool; subjects [N] or [N, 2] as in ``bootstrap_interval_by_subject``. p
+    is twice the share of resamples on the far side of 0, counting the data themselves as one
+    resample, so it is never below 2 / (resamples + 1); where the systems never differ it is 1.
+    Errors as above.
     """
     correct_a = checked_flags(correct_a, "correct_a")
     correct_b = checked_flags(correct_b, "correct_b")

@@ -1,7 +1,8 @@
 """Comparisons of two faces each, checked and split into genuine and impostor ones.
 
-A score of NaN stands for a comparison that failed because no face was found in an image. It counts as
-"not a match": wrong for two images of one person, right for two people. It never leaves a denominator.
+A score of NaN stands for a comparison that failed because no face was found in an image. It counts
+as "not a match": wrong for two images of one person, right for two people. It never leaves a
+denominator.
 """
 
 from __future__ import annotations

@@ -72,9 +72,9 @@ def _roc(pairs: Comparisons) -> Roc:
 class Eer:
     """The equal error rate, in 0..1, and the observed threshold that comes nearest to it.
 
-    ``fmr`` and ``fnmr`` are the two rates at ``threshold``; [low, high] spans both their intervals, which
-    is wider than 95% needs. ``value`` is None, with a reason, where failures keep FNMR above FMR at every
-    threshold.
+    ``fmr`` and ``fnmr`` are the two rates at ``threshold``; [low, high] spans both their intervals,
+    which is wider than 95% needs. ``value`` is None, with a reason, where failures keep FNMR above
+    FMR at every threshold.
     """
 
     value: float | None
@@ -140,10 +140,10 @@ class Auc:
 def auc(scores: np.ndarray, same: np.ndarray, level: float = 0.95) -> Auc:
     """The chance that a genuine score lies above an impostor score, a tie counting one half.
 
-    A failed comparison lies below every score. The interval takes comparisons as independent: DeLong's
-    variance (DeLong et al. 1988) on the logit scale. That variance is 0 at an area of 0 or 1, where the
-    interval is Clopper-Pearson's for min(genuine, impostor) disjoint couples instead. Arguments and
-    errors as ``roc``.
+    A failed comparison lies below every score. The interval takes comparisons as independent:
+    DeLong's variance (DeLong et al. 1988) on the logit scale. That variance is 0 at an area of 0 or
+    1, where the interval is Clopper-Pearson's for min(genuine, impostor) disjoint couples instead.
+    Arguments and errors as ``roc``.
     """
     pairs = split(scores, same)
     counts = (pairs.num_genuine, pairs.num_impostor, pairs.failed_genuine, pairs.failed_impostor)
@@ -175,7 +175,8 @@ def auc(scores: np.ndarray, same: np.ndarray, level: float = 0.95) -> Auc:
 class Det:
     """FNMR over FMR at P thresholds, FMR rising: what a DET plot draws.
 
-    fmr [P] is the rate achieved, never above the one aimed at; fnmr, low, high [P] with its interval.
+    fmr [P] is the rate achieved, never above the one aimed at; fnmr, low, high [P] with its
+    interval.
     """
 
     fmr: np.ndarray
@@ -191,7 +192,7 @@ class Det:
 def det(
     scores: np.ndarray, same: np.ndarray, points: int = 200, *, min_errors: int = MIN_ERRORS
 ) -> Det:
-    """The part of the DET curve that the data support, at up to ``points`` rates spread by logarithm.
+    """The supported part of the DET curve, at up to ``points`` rates spread by logarithm.
 
     It starts where ``min_errors`` false matches are allowed. Arguments and errors as ``roc``, and
     UserError where there are fewer than ``min_errors`` impostor comparisons.

@@ -89,7 +89,8 @@ def _codes(
     probe_ids: Sequence[Any] | np.ndarray, gallery_ids: Sequence[Any] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Identities as small integers, equal where the identities are."""
-    probes, gallery = np.asarray(probe_ids), np.asarray(gallery_ids)
+    # By way of a list: tables hand over text as objects, whose type would not show below.
+    probes, gallery = (np.asarray(np.asarray(ids).tolist()) for ids in (probe_ids, gallery_ids))
     for ids, name in ((probes, "probe_ids"), (gallery, "gallery_ids")):
         if ids.ndim != 1 or not len(ids):
             raise UserError(f"{name} must be a list of one identity or more")
@@ -122,7 +123,8 @@ def closed_set(
 ) -> dict[int, Rate]:
     """Identification rate at each rank (the CMC): the mate is among the ``rank`` best entries.
 
-    Arguments and errors as ``search_outcomes``, and UserError where a probe has no mate in the gallery.
+    Arguments and errors as ``search_outcomes``, and UserError where a probe has no mate in the
+    gallery.
     """
     return rank_rates(search_outcomes(scores, probe_ids, gallery_ids), ranks)
 
@@ -139,7 +141,7 @@ def rank_rates(outcomes: SearchOutcomes, ranks: Sequence[int] = (1, 5, 10)) -> d
     found = ~np.isnan(outcomes.mate)
     return {
         rank: rate(
-            np.count_nonzero(found & (outcomes.better < rank)),
+            int(np.count_nonzero(found & (outcomes.better < rank))),
             len(outcomes.mated),
             failures=outcomes.failed_mated,
         )
@@ -151,9 +153,9 @@ def rank_rates(outcomes: SearchOutcomes, ranks: Sequence[int] = (1, 5, 10)) -> d
 class TpirAtFpir:
     """True-positive identification rate where the false-positive one is at most ``fpir_target``.
 
-    Where ``supported`` is False both rates are withheld with ``reason`` and ``threshold`` is None. A
-    threshold of +inf accepts nothing. ``fpir.failures`` and ``tpir.failures`` count the non-mated and
-    mated probes without a score.
+    Where ``supported`` is False both rates are withheld with ``reason`` and ``threshold`` is None.
+    A threshold of +inf accepts nothing. ``fpir.failures`` and ``tpir.failures`` count the non-mated
+    and mated probes without a score.
     """
 
     fpir_target: float
@@ -194,17 +196,18 @@ def open_set(
 def tpir_at_fpir(
     outcomes: SearchOutcomes, fpir: float, *, min_errors: int = MIN_ERRORS
 ) -> TpirAtFpir:
-    """One minus FNIR(N, R = 1, T) of ISO/IEC 19795-1 at the lowest T with FPIR(N, T) at most ``fpir``.
+    """1 - FNIR(N, R = 1, T) of ISO/IEC 19795-1 at the lowest T with FPIR(N, T) at most ``fpir``.
 
-    A non-mated probe raises a false alarm where its best entry scores >= T; a mated one is found where
-    its mate stands alone at rank 1 and scores >= T. Withheld where ``fpir`` allows fewer than ``min_errors``
-    false alarms. Raises UserError where mated or non-mated probes are missing, or fpir is not in (0, 1].
+    A non-mated probe raises a false alarm where its best entry scores >= T; a mated one is found
+    where its mate stands alone at rank 1 and scores >= T. Withheld where ``fpir`` allows fewer than
+    ``min_errors`` false alarms. Raises UserError where mated or non-mated probes are missing, or
+    fpir is not in (0, 1].
     """
     mated = outcomes.mated
     for part, name in ((mated, "mated"), (~mated, "non-mated")):
         if not part.any():
             raise UserError(f"an open set needs {name} probes and there are none")
-    num_mated, num_nonmated = np.count_nonzero(mated), np.count_nonzero(~mated)
+    num_mated, num_nonmated = int(mated.sum()), int((~mated).sum())
     reason = why_unsupported(fpir, num_nonmated, "non-mated probes", min_errors)
     if reason:
         return TpirAtFpir(
@@ -222,8 +225,8 @@ def tpir_at_fpir(
         fpir_target=fpir,
         threshold=threshold,
         fpir=rate(
-            np.count_nonzero(alarms >= threshold), num_nonmated, failures=outcomes.failed_nonmated
+            int((alarms >= threshold).sum()), num_nonmated, failures=outcomes.failed_nonmated
         ),
-        tpir=rate(np.count_nonzero(firsts >= threshold), num_mated, failures=outcomes.failed_mated),
+        tpir=rate(int((firsts >= threshold).sum()), num_mated, failures=outcomes.failed_mated),
         supported=True,
     )

@@ -43,9 +43,9 @@ class Rate:
 def clopper_pearson(events: int, trials: int, level: float = 0.95) -> tuple[float, float]:
     """Bounds of the exact binomial interval for ``events`` of ``trials`` independent trials.
 
-    It covers the true rate with a chance of at least ``level`` (Clopper and Pearson 1934). Pairs that
-    share a person are not independent: see ``bootstrap_interval_by_subject`` for those.
-    Raises UserError where trials < 1, events lie outside 0..trials, or level outside (0, 1).
+    It covers the true rate with a chance of at least ``level`` (Clopper and Pearson 1934). Pairs
+    that share a person are not independent: see ``bootstrap_interval_by_subject`` for those. Raises
+    UserError where trials < 1, events lie outside 0..trials, or level outside (0, 1).
     """
     low, high = clopper_pearson_bounds(np.array([events]), np.array([trials]), level)
     return float(low[0]), float(high[0])

@@ -38,7 +38,7 @@ class DiscardCurve:
 
     @property
     def gain(self) -> float | None:
-        """1 where errors go first, 0 where chance does as well, below 0 if worse; None without errors."""
+        """1 if errors go first, 0 if chance does as well, below 0 if worse; None without errors."""
         reach = self.area_random - self.area_best
         return (self.area_random - self.area) / reach if reach > 0 else None
 
@@ -66,8 +66,8 @@ def error_versus_discard(
     """Error rate among the kept trials when a share of the least sure ones is set aside.
 
     errors       [N] bool, whether the trial was judged wrong
-    uncertainty  [N] larger = less sure; NaN = no embedding, set aside first. Above 0, such as a standard
-                 deviation, or any real number with ``log_scale`` (a logarithm of such a quantity)
+    uncertainty  [N] larger = less sure; NaN = no embedding, set aside first. Above 0, such as a
+                 standard deviation, or with ``log_scale`` the logarithm of such a quantity
     shares       P rising shares in [0, 1); floor(share * N) trials are set aside
 
     Among equally unsure trials the right ones are set aside first, so ties never flatter. Raises

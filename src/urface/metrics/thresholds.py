@@ -29,8 +29,8 @@ def allowed_errors(target: float, trials: int) -> int:
 def why_unsupported(target: float, trials: int, kind: str, min_errors: int = MIN_ERRORS) -> str:
     """Why ``trials`` comparisons of a ``kind`` cannot support the rate ``target``; "" if they can.
 
-    They can where the rate allows them at least ``min_errors`` errors. At least 1 in any case: below
-    1 / trials every threshold claims a rate that the data never saw.
+    They can where the rate allows them at least ``min_errors`` errors. At least 1 in any case:
+    below 1 / trials every threshold claims a rate that the data never saw.
     """
     if min_errors < 1:
         raise UserError(f"min_errors must be 1 or more, got {min_errors}")

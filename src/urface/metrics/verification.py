@@ -1,6 +1,7 @@
 """One-to-one verification: accuracy over folds, and the true-accept rate at a false-accept rate.
 
-A pair is accepted where score >= threshold. How a failed comparison (NaN) counts: see comparisons.py.
+A pair is accepted where score >= threshold. How a failed comparison (NaN) counts: see
+comparisons.py.
 """
 
 from __future__ import annotations
@@ -65,10 +66,10 @@ class FoldAccuracy:
 def kfold_accuracy(scores: np.ndarray, same: np.ndarray, folds: np.ndarray) -> FoldAccuracy:
     """Verification accuracy by cross-validation (LFW, CFP-FP, AgeDB-30 and their like).
 
-    scores [N] larger = more alike, NaN = failed; same [N] bool; folds [N] the fold of each pair. For
-    each fold the threshold is the one of ``best_threshold`` on all other folds. O(N log N) for a fixed
-    number of folds. Raises UserError where lengths differ, a score is infinite, there are fewer than
-    two folds, or the folds other than one hold no genuine or no impostor pair.
+    scores [N] larger = more alike, NaN = failed; same [N] bool; folds [N] the fold of each pair.
+    For each fold the threshold is the one of ``best_threshold`` on all other folds. O(N log N) for
+    a fixed number of folds. Raises UserError where lengths differ, a score is infinite, there are
+    fewer than two folds, or the folds other than one hold no genuine or no impostor pair.
     """
     scores, same = checked(scores, same)
     scores = scores.astype(np.float64, copy=False)  # midpoints of float32 scores need more digits
@@ -115,9 +116,9 @@ def kfold_accuracy(scores: np.ndarray, same: np.ndarray, folds: np.ndarray) -> F
 def best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
     """The threshold with the most right answers on these pairs.
 
-    Candidates are the observed scores and +inf. Of equally good ones the lowest is taken, then moved
-    down to the middle of the gap below it: that changes no answer here, and it leaves new genuine pairs
-    as much room as new impostor pairs. scores [N] with NaN for failed; same [N] bool.
+    Candidates are the observed scores and +inf. Of equally good ones the lowest is taken, then
+    moved down to the middle of the gap below it: that changes no answer here, and it leaves new
+    genuine pairs as much room as new impostor pairs. scores [N] with NaN for failed; same [N] bool.
     """
     known = ~np.isnan(scores)
     values, place = np.unique(scores[known], return_inverse=True)
@@ -139,9 +140,10 @@ def best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
 class TarAtFar:
     """The true-accept rate where the false-accept rate is at most ``far_target``.
 
-    Where ``supported`` is False both rates are withheld with ``reason`` and ``threshold`` is None. A
-    threshold of +inf accepts nothing: an impostor tie at the very top would overshoot.
-    ``far.failures`` and ``tar.failures`` count the impostor and genuine comparisons without a score.
+    Where ``supported`` is False both rates are withheld with ``reason`` and ``threshold`` is None.
+    A threshold of +inf accepts nothing: an impostor tie at the very top would overshoot.
+    ``far.failures`` and ``tar.failures`` count the impostor and genuine comparisons without a
+    score.
     """
 
     far_target: float
@@ -168,11 +170,11 @@ def tar_at_far(
 ) -> TarAtFar:
     """The largest acceptance whose share of accepted impostor pairs is at most ``far``.
 
-    "At most", never "nearest": the nearest rate may overshoot and inflates the result. Withheld where
-    ``far`` allows these data fewer than ``min_errors`` false accepts, and always where far is below
-    1 / (impostor pairs). scores [N] larger = more alike, NaN = failed; same [N] bool. O(N), no sort.
-    Raises UserError where lengths differ, a score is infinite, a kind of pair is missing, or far lies
-    outside (0, 1].
+    "At most", never "nearest": the nearest rate may overshoot and inflates the result. Withheld
+    where ``far`` allows these data fewer than ``min_errors`` false accepts, and always where far is
+    below 1 / (impostor pairs). scores [N] larger = more alike, NaN = failed; same [N] bool. O(N),
+    no sort. Raises UserError where lengths differ, a score is infinite, a kind of pair is missing,
+    or far lies outside (0, 1].
     """
     pairs = split(scores, same)
     reason = why_unsupported(far, pairs.num_impostor, "impostor pairs", min_errors)
@@ -187,8 +189,8 @@ def tar_at_far(
         )
     allowed = allowed_errors(far, pairs.num_impostor)
     threshold = threshold_at_most(pairs.impostor, pairs.genuine, allowed)
-    false_accepts = np.count_nonzero(pairs.impostor >= threshold)
-    true_accepts = np.count_nonzero(pairs.genuine >= threshold)
+    false_accepts = int(np.count_nonzero(pairs.impostor >= threshold))
+    true_accepts = int(np.count_nonzero(pairs.genuine >= threshold))
     return TarAtFar(
         far_target=far,
         threshold=threshold,

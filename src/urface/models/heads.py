@@ -45,15 +45,17 @@ class ConfidenceHead(nn.Module):
     ) -> None:
         super().__init__()
         self.fc = nn.Linear(in_features, sub_embeddings)
+        # The map has unit variance per feature (it leaves a BatchNorm). Unscaled, one step would move
+        # the log-confidence by in_features times the rate: thousands of times the bias's share.
+        self.scale = in_features**-0.5
         self.bounds = (math.log(bounds[0]), math.log(bounds[1]))
-        # The map has unit variance per feature (it leaves a BatchNorm): this gives the log-confidence a
-        # standard deviation of 0.05 between images.
-        nn.init.normal_(self.fc.weight, 0.0, 0.05 / math.sqrt(in_features))
+        # Log-confidence begins with a standard deviation of 0.05 between images.
+        nn.init.normal_(self.fc.weight, 0.0, 0.05)
         nn.init.constant_(self.fc.bias, math.log(initial))
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return bounded(self.fc(x.float()), *self.bounds)
+            return bounded(self.fc(x.float() * self.scale), *self.bounds)
 
 
 class ConstantConfidence(nn.Module):

@@ -69,10 +69,14 @@ class URFace(nn.Module):
         """[B, F] -> the embedding before normalisation [B, K * D]: what InsightFace's network returns."""
         return self.embedding_head(trunk)
 
+    def normalised(self, trunk: Tensor) -> Tensor:
+        """[B, F] -> sub-embeddings of unit length, [B, K, D] float32."""
+        values = self.embedding(trunk).float()
+        return F.normalize(values.unflatten(1, (self.sub_embeddings, -1)), dim=2)
+
     def forward(self, images: Tensor) -> Features:
         trunk = self.trunk(images)
-        values = self.embedding(trunk).float()
-        mean = F.normalize(values.unflatten(1, (self.sub_embeddings, -1)), dim=2)
+        mean = self.normalised(trunk)
         log_confidence = self.confidence_head(trunk)
         if self.uncertainty_head is None:
             return Features(mean, log_confidence, -log_confidence)

@@ -1,0 +1,85 @@
+"""Batches for training: sampled, cropped, augmented and labelled ahead of the step that needs them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from urface.config import VariationSettings
+from urface.data.frames import Frames
+from urface.data.sampler import Draw
+from urface.types import FaceBatch
+from urface.variations.augment import AUGMENTABLE, augment, sample_generator
+
+AHEAD = 3  # batches in the making; OpenCV lets go of the interpreter, so threads are enough
+
+
+def variation_names(frames: Frames) -> tuple[str, ...]:
+    """The V variations of the batches: those we apply, then those the data set is labelled with."""
+    known = tuple(name for name in frames.source.variation_names if name not in AUGMENTABLE)
+    return AUGMENTABLE + known
+
+
+def make_batch(
+    frames: Frames, draw: Draw, settings: VariationSettings, input_size: int, seed: int, part: slice
+) -> FaceBatch:
+    """The images ``part`` of a draw, augmented. A pure function: no state but the frames' cache."""
+    index = draw.index[part]
+    count = len(index)
+    names = variation_names(frames)
+    given = [frames.source.variation_names.index(name) for name in names[len(AUGMENTABLE) :]]
+    images = np.empty((count, input_size, input_size, 3), np.uint8)
+    variations = np.empty((count, len(names)), np.float32)
+    places = np.empty(count, np.int64)
+    slack = frames.size - input_size
+    seen: dict[int, int] = {}
+    for row, wanted in enumerate(index):
+        frame, place = frames.get(int(wanted))
+        # An image drawn twice in a step (stage two does) is augmented differently each time.
+        repeat = seen.get(place, 0)
+        seen[place] = repeat + 1
+        random = sample_generator(seed + (repeat << 32), draw.epoch, place)
+        if slack:
+            top, left = random.integers(0, slack + 1, 2)
+            frame = frame[top : top + input_size, left : left + input_size]
+        images[row], labels = augment(frame, settings, random)
+        variations[row, : len(AUGMENTABLE)] = labels
+        variations[row, len(AUGMENTABLE) :] = frames.source.variations[place, given]
+        places[row] = place
+    return FaceBatch(images, frames.source.labels[places], variations, places)
+
+
+def batches(
+    frames: Frames,
+    draw: Callable[[int], Draw],
+    steps: range,
+    settings: VariationSettings,
+    input_size: int,
+    seed: int,
+    part: slice = slice(None),
+) -> Iterator[FaceBatch]:
+    """The batches of ``steps`` in order, prepared by a thread while the network works.
+
+    ``part`` is this rank's share of each draw: the draws are those of all ranks together, so that the
+    data does not depend on how many there are.
+    """
+
+    def make(step: int) -> FaceBatch:
+        return make_batch(frames, draw(step), settings, input_size, seed, part)
+
+    pending: deque[Future[FaceBatch]] = deque()
+    # One thread keeps the sampler's cached order free of races; decoding and blurring run outside the lock.
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            for step in steps:
+                pending.append(pool.submit(make, step))
+                if len(pending) >= AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

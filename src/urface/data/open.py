@@ -1,0 +1,48 @@
+"""One door to a data set, whatever container it lies in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from urface.data import celeba
+from urface.data.folders import read_folder
+from urface.data.manifest import MANIFEST_NAMES, read_manifest
+from urface.data.source import FaceSource
+from urface.data.tar_index import index_tar
+from urface.data.tars import tar_source
+from urface.types import UserError
+
+ACCEPTED = "a folder identity/image, a .tar of one, a manifest (.csv, .parquet), or CelebA"
+
+
+def open_faces(path: str | Path) -> FaceSource:
+    """The faces at ``path``: a folder, a plain ``.tar``, a manifest, or CelebA as folder or tar.
+
+    A folder or tar with a ``manifest.parquet`` or ``manifest.csv`` is read by it. Raises UserError
+    when nothing is there, when it is of another kind, or as the reader of its kind does.
+    """
+    place = Path(path)
+    if place.is_dir():
+        return _open_folder(place)
+    if not place.exists():
+        raise UserError(f"{place}: nothing there: expected {ACCEPTED}")
+    ending = place.suffix.lower()
+    if ending in (".csv", ".parquet"):
+        return read_manifest(place)
+    if ending == ".tar" or place.name.lower().endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
+        members = index_tar(place)
+        if any(member.name.endswith(celeba.IDENTITIES) for member in members):
+            return celeba.read_celeba_tar(place, members)
+        return tar_source(place, members)
+    raise UserError(f"{place}: not a data set: expected {ACCEPTED}")
+
+
+def _open_folder(folder: Path) -> FaceSource:
+    manifests = [folder / name for name in MANIFEST_NAMES if (folder / name).is_file()]
+    if len(manifests) > 1:
+        raise UserError(f"{folder}: two manifests, {' and '.join(MANIFEST_NAMES)}: keep one")
+    if manifests:
+        return read_manifest(manifests[0])
+    if (folder / celeba.IDENTITIES).is_file():
+        return celeba.read_celeba(folder)
+    return read_folder(folder)

@@ -1,0 +1,144 @@
+"""Aligned faces to embeddings: the one inference path of evaluation, commands and users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from urface.config import ModelSettings, RunSettings
+from urface.data.decode import resize_image
+from urface.environment import environment
+from urface.models.files import load_model
+from urface.models.urface import URFace
+from urface.types import Array, FaceEmbedding, UserError, is_torch, to_numpy
+
+
+def load(
+    path: str | Path,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "bf16", "fp32"] = "auto",
+) -> Embedder:
+    """The model in ``path`` (a model.safetensors, or the folder of a run), ready to embed.
+
+    Raises UserError where the file is missing, damaged or not a urface model.
+    """
+    model, settings, facts = load_model(path)
+    return Embedder(model, settings, facts, device=device, precision=precision)
+
+
+class Embedder:
+    """Embeds aligned faces. Safe to use from several threads.
+
+    model, settings  the network and what it expects
+    facts            what the model file says of its training (plain JSON)
+    """
+
+    def __init__(
+        self,
+        model: URFace,
+        settings: ModelSettings,
+        facts: dict[str, Any] | None = None,
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        precision: Literal["auto", "bf16", "fp32"] = "auto",
+    ) -> None:
+        self._environment = environment(RunSettings(device=device, precision=precision))
+        self.settings = settings
+        self.facts = facts or {}
+        self.model = model.eval().to(self._environment.device, memory_format=torch.channels_last)
+
+    @property
+    def num_sub_embeddings(self) -> int:
+        """K."""
+        return self.settings.sub_embeddings
+
+    def embed(
+        self, images: Array | Sequence[np.ndarray], batch_size: int = 64, progress: bool = False
+    ) -> FaceEmbedding:
+        """Embed aligned faces.
+
+        images      RGB uint8 [B, H, W, 3], NumPy or torch, of any size (they are brought to the
+                    model's), or a sequence of [H, W, 3] arrays whose sizes may differ
+        batch_size  how many pass through the network at a time; it does not change the results beyond
+                    rounding
+        progress    a progress bar on stderr
+
+        Returns float32 NumPy arrays, or torch tensors on the CPU for a torch tensor. Raises UserError
+        for another type or shape, or where a face yields no finite embedding.
+        """
+        if batch_size < 1:
+            raise UserError(f"batch_size must be at least 1, got {batch_size}")
+        torch_in = is_torch(images)
+        faces = to_numpy(images) if torch_in else images  # type: ignore[arg-type]
+        total = len(faces)
+        _check_images(faces)
+        parts = []
+        bar = tqdm(total=total, desc="embedding", unit=" faces", disable=not progress, leave=False)
+        with bar:
+            for first in range(0, total, batch_size):
+                frames = [self.frame(face) for face in faces[first : first + batch_size]]
+                parts.append(self._forward(np.stack(frames)))
+                bar.update(len(frames))
+        if not parts:
+            parts = [self._empty()]
+        embedding = FaceEmbedding.concatenate(parts)
+        return embedding.torch() if torch_in else embedding
+
+    def embed_stream(
+        self, batches: Iterator[list[np.ndarray]], total: int, progress: bool = False
+    ) -> FaceEmbedding:
+        """Embed batches as they come, so that images need not be in memory together; [sum of B]."""
+        parts = []
+        bar = tqdm(total=total, desc="embedding", unit=" faces", disable=not progress, leave=False)
+        with bar:
+            for batch in batches:
+                parts.append(self.embed(batch, batch_size=max(1, len(batch))))
+                bar.update(len(batch))
+        return FaceEmbedding.concatenate(parts or [self._empty()])
+
+    def frame(self, face: np.ndarray) -> np.ndarray:
+        """An aligned face as the network sees it: at the frame's size, its centre cut out."""
+        resized = resize_image(np.ascontiguousarray(face), self.settings.frame_size)
+        margin = (self.settings.frame_size - self.settings.input_size) // 2
+        end = margin + self.settings.input_size
+        return resized[margin:end, margin:end]
+
+    @torch.inference_mode()
+    def _forward(self, frames: np.ndarray) -> FaceEmbedding:
+        images = torch.from_numpy(frames).to(self._environment.device)
+        with self._environment.autocast():
+            features = self.model(images)
+        mean, log_confidence, log_variance = (part.float().cpu() for part in features)
+        return FaceEmbedding(
+            mean=mean.numpy(),
+            confidence=log_confidence.exp().numpy(),
+            variance=log_variance.exp().numpy(),
+        )
+
+    def _empty(self) -> FaceEmbedding:
+        sub = self.settings.sub_embeddings
+        shape = (0, sub, self.settings.embedding_dim // sub)
+        mean = np.empty(shape, np.float32)
+        return FaceEmbedding(mean=mean, confidence=mean[:, :, 0], variance=mean[:, :, 0])
+
+
+def _check_images(faces: Any) -> None:
+    """Raise UserError unless every face is [H, W, 3] uint8."""
+    if isinstance(faces, np.ndarray) and faces.ndim != 4:
+        raise UserError(
+            f"images must be [B, H, W, 3], got {list(faces.shape)}; one image is images[None]"
+        )
+    for number, face in enumerate(faces):
+        if not isinstance(face, np.ndarray) or face.ndim != 3 or face.shape[2] != 3:
+            shape = list(getattr(face, "shape", []))
+            raise UserError(f"image {number} must be [H, W, 3], got {shape or type(face).__name__}")
+        if face.dtype != np.uint8:
+            raise UserError(
+                f"image {number} is {face.dtype}: give RGB as uint8, 0 to 255, not normalised"
+            )
+        if isinstance(faces, np.ndarray):
+            break  # all of one array are alike

@@ -1,0 +1,71 @@
+"""A model on disk: one safetensors file whose header holds the settings as JSON. No code runs on load."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from urface.atomic import atomic_path
+from urface.config import ModelSettings, ObjectiveSettings, as_dict, model_from_dict
+from urface.models.urface import URFace, add_uncertainty_head, build_urface
+from urface.types import UserError
+
+FORMAT = "urface-model-1"
+
+
+def save_model(
+    path: str | Path,
+    model: URFace,
+    settings: ModelSettings,
+    objective: ObjectiveSettings,
+    facts: dict[str, Any],
+) -> None:
+    """Write ``model`` whole or not at all; ``facts`` is what to know of its training, as plain JSON."""
+    header = {
+        "format": FORMAT,
+        "model": as_dict(settings),
+        "objective": as_dict(objective),
+        "uncertainty": model.uncertainty_head is not None,
+        "facts": facts,
+    }
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata={"urface": json.dumps(header)})
+
+
+def load_model(path: str | Path) -> tuple[URFace, ModelSettings, dict[str, Any]]:
+    """The model in eval mode, its settings and the facts of its training.
+
+    ``path`` is a model file or a folder with a model.safetensors in it. Raises UserError with what is
+    wrong for anything else.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; give a model.safetensors or the folder of a run")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            if "urface" not in metadata:
+                raise UserError(f"{path}: not a urface model (no settings in its header)")
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header = json.loads(metadata["urface"])
+        if header.get("format") != FORMAT:
+            raise UserError(f"{path}: format {header.get('format')!r}, this urface reads {FORMAT}")
+        settings = model_from_dict(header["model"])
+        model = build_urface(settings, ObjectiveSettings(**header["objective"]))
+        if header["uncertainty"]:
+            add_uncertainty_head(model)
+        model.load_state_dict(state)
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a readable safetensors file ({error})") from None
+    except (KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"{path}: its header does not fit its weights ({reason})") from None
+    return model.eval().to(memory_format=torch.channels_last), settings, header["facts"]

@@ -1,0 +1,213 @@
+"""Stage one: the embedding and its confidences, trained on identities."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from urface import distributed
+from urface.config import TrainSettings, as_dict
+from urface.data.frames import Frames
+from urface.data.loader import batches
+from urface.data.sampler import EpochSampler
+from urface.environment import Environment
+from urface.losses import objective
+from urface.models.prototypes import Prototypes
+from urface.models.urface import URFace
+from urface.training import checkpoint
+from urface.training.diagnosis import stop_not_finite
+from urface.training.logs import Log
+from urface.training.optim import build_optimizer, clip_gradients, schedule, set_rate
+from urface.training.signals import StopRequested, catch_termination
+from urface.types import FaceBatch, UserError
+
+STAGE = "embedding"
+
+
+def train_embedding(
+    settings: TrainSettings, model: URFace, frames: Frames, env: Environment, progress: bool = True
+) -> int:
+    """Train ``model`` in place to the last step, from the newest checkpoint if there is one.
+
+    Returns the number of steps. Raises TrainingStopped when a loss or gradient is not finite.
+    """
+    out = Path(settings.run.out)
+    classes = len(frames.source.identities)
+    sub_embeddings = settings.model.sub_embeddings
+    dim = settings.model.embedding_dim // sub_embeddings
+    prototypes = Prototypes(classes, sub_embeddings, dim, settings.run.seed).to(env.device)
+    optimizer = build_optimizer(model, prototypes, settings.optim)
+    sampler = EpochSampler(len(frames.source), settings.optim.batch_size, settings.run.seed)
+    steps = max(1, round(settings.optim.epochs * sampler.steps_per_epoch))
+    first = resume(settings, model, prototypes, optimizer)
+    network: nn.Module = model
+    if distributed.world_size() > 1:
+        network = DistributedDataParallel(model)
+    model.train()
+    log = Log(out, STAGE, first, steps, progress and distributed.rank() == 0)
+    clock = time.monotonic()
+    loader = batches(
+        frames,
+        sampler.draw,
+        range(first, steps),
+        settings.variations,
+        settings.model.input_size,
+        settings.run.seed,
+        rank_part(settings.optim.batch_size),
+    )
+    with catch_termination() as termination:
+        for step, batch in enumerate(loader, start=first):
+            rate = schedule(step, steps, settings.optim)
+            set_rate(optimizer, rate, step / steps)
+
+            images, labels = to_device(batch, env)
+            with env.autocast():
+                features = network(images)
+            confidence = features.log_confidence.exp()
+            terms = objective(
+                settings.objective,
+                distributed.gather(features.mean),
+                distributed.gather(confidence),
+                distributed.gather(labels),
+                prototypes(),
+                first_class=prototypes.first_class,
+                own_confidence_BK=confidence,
+            )
+
+            optimizer.zero_grad(set_to_none=True)
+            terms.total.backward()
+            norm = clip_gradients(model.parameters(), prototypes.parameters(), settings.optim.clip)
+            if not bool(torch.isfinite(terms.total.detach() + norm)):
+                keys = frames.source.keys
+                stop_not_finite(out, STAGE, step, rate, terms.named, norm, confidence, batch, keys)
+            optimizer.step()
+
+            done = step + 1
+            log.step()
+            if done % settings.run.log_every == 0 or done == steps:
+                seconds = time.monotonic() - clock
+                log.write(done, measured(terms.named, norm, confidence, rate, done - first, seconds))
+            stop = termination.requested
+            if done % settings.run.checkpoint_every == 0 or done == steps or stop:
+                save(settings, model, prototypes, optimizer, done, frames)
+            if stop:
+                raise StopRequested(f"stopped by a signal at step {done}; run again to go on")
+    log.close()
+    return steps
+
+
+def rank_part(batch_size: int) -> slice:
+    """This rank's share of a batch of all ranks together."""
+    world = distributed.world_size()
+    if batch_size % world:
+        raise UserError(f"optim.batch_size {batch_size} is not a multiple of the {world} ranks")
+    share = batch_size // world
+    return slice(distributed.rank() * share, (distributed.rank() + 1) * share)
+
+
+def to_device(batch: FaceBatch, env: Environment) -> tuple[Tensor, Tensor]:
+    """Images and labels as tensors on the device."""
+    images = torch.from_numpy(batch.images).to(env.device, non_blocking=True)
+    return images, torch.from_numpy(batch.labels).to(env.device, non_blocking=True)
+
+
+def measured(
+    terms: dict[str, Tensor], norm: Tensor, confidence: Tensor, rate: float, steps: int, seconds: float
+) -> dict[str, float]:
+    """What a line of the log says of a step."""
+    detached = confidence.detach()
+    return {
+        **{name: float(value.detach()) for name, value in terms.items()},
+        "confidence_mean": float(detached.mean()),
+        "confidence_smallest": float(detached.min()),
+        "confidence_largest": float(detached.max()),
+        "gradient_norm": float(norm),
+        "learning_rate": rate,
+        "steps_per_second": steps / seconds,
+    }
+
+
+def save(
+    settings: TrainSettings,
+    model: URFace,
+    prototypes: Prototypes,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    frames: Frames,
+) -> None:
+    """Write a checkpoint from which `resume` goes on as if nothing had happened."""
+    mine = checkpoint.optimizer_tensors(optimizer, parameter_names(model, prototypes))
+    shared: dict[str, Tensor] = {f"model/{k}": v for k, v in model.state_dict().items()}
+    shared |= {k: v for k, v in mine.items() if k.startswith("optimizer/model.")}
+    shared["torch_random"] = torch.get_rng_state()
+    own: dict[str, Tensor] = {"prototypes": prototypes.weight}
+    own |= {k: v for k, v in mine.items() if k.startswith("optimizer/prototypes.")}
+    values: dict[str, Any] = {
+        "settings": as_dict(settings),
+        "classes": prototypes.classes,
+        "corrupt": frames.corrupt,
+    }
+    checkpoint.save(Path(settings.run.out) / "checkpoints", step, shared, own, values)
+
+
+def resume(
+    settings: TrainSettings, model: URFace, prototypes: Prototypes, optimizer: torch.optim.Optimizer
+) -> int:
+    """Load the newest whole checkpoint, if any; the step to go on with (0 without one).
+
+    The prototypes of all ranks are joined and cut anew, so that the number of ranks may change.
+    """
+    found = checkpoint.load_latest(Path(settings.run.out) / "checkpoints")
+    if found is None:
+        return 0
+    check_same_settings(settings, found.values["settings"])
+    if found.values["classes"] != prototypes.classes:
+        raise UserError(
+            f"the checkpoint in {settings.run.out} knows {found.values['classes']} people, the data "
+            f"has {prototypes.classes}: choose another run.out"
+        )
+    model.load_state_dict(
+        {k.removeprefix("model/"): v for k, v in found.shared.items() if k.startswith("model/")}
+    )
+    rows = slice(prototypes.shard.start, prototypes.shard.stop)
+    joined = {
+        name: torch.cat([part[name] for part in found.parts])[rows]
+        if found.parts[0][name].ndim
+        else found.parts[0][name]
+        for name in found.parts[0]
+    }
+    with torch.no_grad():
+        prototypes.weight.copy_(joined.pop("prototypes"))
+    names = parameter_names(model, prototypes)
+    checkpoint.restore_optimizer(optimizer, names, {**found.shared, **joined})
+    torch.set_rng_state(found.shared["torch_random"])
+    return found.step
+
+
+def parameter_names(model: URFace, prototypes: Prototypes) -> dict[int, str]:
+    """Names by id; dots inside, never a slash."""
+    names = {id(p): f"model.{name}" for name, p in model.named_parameters()}
+    return names | {id(prototypes.weight): "prototypes.weight"}
+
+
+# What a resumed run may change without being another run.
+FREE = {"run": {"device", "threads", "log_every", "checkpoint_every", "out"}}
+
+
+def check_same_settings(settings: TrainSettings, saved: dict[str, Any]) -> None:
+    """Raise UserError that names the first setting in which the checkpoint was trained otherwise."""
+    now = json.loads(json.dumps(as_dict(settings)))
+    for group, values in now.items():
+        for name, value in values.items():
+            old = saved.get(group, {}).get(name)
+            if name not in FREE.get(group, set()) and group != "uncertainty" and old != value:
+                raise UserError(
+                    f"{settings.run.out} holds a run with {group}.{name} {old}, not {value}: choose "
+                    "another run.out, or the same setting to go on with it"
+                )

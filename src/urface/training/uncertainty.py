@@ -1,0 +1,130 @@
+"""Stage two: the uncertainty branch learns variances on genuine pairs, all else frozen (PFE's way)."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from urface import distributed
+from urface.config import TrainSettings, UncertaintySettings
+from urface.data.frames import Frames
+from urface.data.loader import batches
+from urface.data.sampler import PairSampler
+from urface.environment import Environment
+from urface.losses import genuine_pairs, uncertainty_loss
+from urface.models.heads import ConfidenceHead
+from urface.models.urface import URFace, add_uncertainty_head
+from urface.training.diagnosis import stop_not_finite
+from urface.training.logs import Log
+from urface.training.loop import to_device
+from urface.training.optim import clip_gradients
+
+STAGE = "uncertainty"
+
+
+def train_uncertainty(
+    settings: TrainSettings, model: URFace, frames: Frames, env: Environment, progress: bool = True
+) -> None:
+    """Add an uncertainty branch to ``model`` and train it; nothing else changes, BatchNorm included.
+
+    The stage is short beside the first and is not checkpointed: an interrupted one starts again from
+    the finished embedding. Every rank draws the same people, works on its share and sums gradients.
+    """
+    plan = settings.uncertainty
+    model.requires_grad_(False).eval()
+    head = add_uncertainty_head(model).requires_grad_(True)
+    parameters = list(head.parameters())
+    optimizer = torch.optim.SGD(
+        parameters, lr=plan.learning_rate, momentum=0.9, weight_decay=0.0
+    )
+    sampler = PairSampler(
+        frames.source.labels, plan.identities, plan.images_per_identity, settings.run.seed
+    )
+    log = Log(Path(settings.run.out), STAGE, 0, plan.steps, progress and distributed.rank() == 0)
+    clock = time.monotonic()
+    loader = batches(
+        frames,
+        sampler.draw,
+        range(plan.steps),
+        settings.variations,
+        settings.model.input_size,
+        settings.run.seed + 1,  # other augmentations than stage one's
+        rank_people(plan, sampler),
+    )
+    for step, batch in enumerate(loader):
+        for group in optimizer.param_groups:
+            group["lr"] = plan.learning_rate * (0.1 if step >= plan.decay_at * plan.steps else 1.0)
+        images, labels = to_device(batch, env)
+        with torch.no_grad(), env.autocast():
+            trunk = model.trunk(images)
+            mean = model.normalised(trunk)
+        if step == 0:
+            start_at_distances(head, mean, trunk, labels)
+
+        log_variance = -head(trunk)
+        loss = uncertainty_loss(mean, log_variance.exp(), labels)
+        # A weight decay on the weights alone: the bias is the level of the variance itself.
+        decay = plan.weight_decay * head.fc.weight.square().sum() / 2
+
+        optimizer.zero_grad(set_to_none=True)
+        (loss + decay).backward()
+        for parameter in parameters:
+            assert parameter.grad is not None
+            distributed.all_reduce_sum(parameter.grad).div_(distributed.world_size())
+        norm = clip_gradients(parameters, [], settings.optim.clip)
+        if not bool(torch.isfinite(loss.detach() + norm)):
+            stop_not_finite(
+                Path(settings.run.out),
+                STAGE,
+                step,
+                plan.learning_rate,
+                {"L_unc": loss},
+                norm,
+                (-log_variance).exp(),
+                batch,
+                frames.source.keys,
+            )
+        optimizer.step()
+
+        log.step()
+        if (step + 1) % settings.run.log_every == 0 or step + 1 == plan.steps:
+            log.write(step + 1, measured(loss, log_variance, step + 1, time.monotonic() - clock))
+    log.close()
+
+
+def rank_people(plan: UncertaintySettings, sampler: PairSampler) -> slice:
+    """This rank's share of the people of a step, as a slice of its images."""
+    people = len(sampler.draw(0).index) // plan.images_per_identity
+    share = distributed.shard_of(people, distributed.rank(), distributed.world_size())
+    return slice(share.start * plan.images_per_identity, share.stop * plan.images_per_identity)
+
+
+def start_at_distances(head: ConfidenceHead, mean: Tensor, trunk: Tensor, labels: Tensor) -> None:
+    """Shift the bias so that the variances begin where the genuine distances say they are.
+
+    L_unc is least at v_i + v_j = ||f_i - f_j||^2 / D for each pair: started from the softmax's
+    confidences, which know nothing of distances, the first hundreds of steps would only move this level.
+    """
+    first, second = genuine_pairs(labels)
+    distance = (mean[first] - mean[second]).square().sum(2).mean(0).clamp(min=1e-6)
+    distributed.all_reduce_sum(distance).div_(distributed.world_size())
+    level = (distance / (2 * mean.shape[2])).log()
+    with torch.no_grad():
+        now = -head(trunk).mean(0)
+        distributed.all_reduce_sum(now).div_(distributed.world_size())
+        head.fc.bias.add_(now - level)
+
+
+def measured(loss: Tensor, log_variance: Tensor, steps: int, seconds: float) -> dict[str, float]:
+    """What a line of the log says of a step."""
+    values = log_variance.detach()
+    return {
+        "L_unc": float(loss.detach()),
+        "sigma_mean": math.exp(0.5 * float(values.mean())),
+        "log_variance_spread": float(values.std()),
+        "steps_per_second": steps / seconds,
+    }

@@ -1,0 +1,53 @@
+"""Variation augmentation: what is done to one training image, and the labels that say so."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from urface.config import VariationSettings
+from urface.variations.lowres import gaussian_blur, shrink
+from urface.variations.occlusion import occlude
+
+AUGMENTABLE = ("low_resolution", "occlusion")
+
+
+def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """The random numbers of one image in one epoch: the same whichever worker or rank draws them."""
+    key = np.array([seed & 0xFFFFFFFFFFFFFFFF, (epoch << 40) + index], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+def augment(
+    image: np.ndarray, settings: VariationSettings, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """``image`` [H, W, 3] uint8 -> augmented image and labels [len(AUGMENTABLE)], 1.0 where applied.
+
+    Each variation is applied on its own with its probability. Occlusion comes last, since what hides a
+    face is not blurred with it in the paper's examples.
+    """
+    labels = np.zeros(len(AUGMENTABLE), dtype=np.float32)
+    # All draws are made in one call and in a fixed order, whether used or not: one variation's setting
+    # must not change what another does to the same image, and a call costs more than a number.
+    draw = random.random(6)
+    if draw[0] < settings.flip:
+        image = image[:, ::-1]
+    if draw[1] < settings.low_resolution:
+        labels[0] = 1.0
+        if draw[2] < settings.shrink_share:
+            image = shrink(np.ascontiguousarray(image), _between(settings.shrink_pixels, draw[3]))
+        else:
+            low, high = settings.blur_kernels
+            kernel = low + 2 * int(draw[3] * ((high - low) // 2 + 1))
+            image = gaussian_blur(np.ascontiguousarray(image), kernel)
+    if draw[4] < settings.occlusion:
+        labels[1] = 1.0
+        count = _between(settings.occlusion_blocks, draw[5])
+        blocks = random.permutation(settings.occlusion_grid**2)[:count]
+        image = occlude(image, settings.occlusion_grid, blocks)
+    return image, labels
+
+
+def _between(bounds: tuple[int, int], draw: float) -> int:
+    """A whole number from ``bounds``, both ends included, for a draw in [0, 1)."""
+    low, high = bounds
+    return low + int(draw * (high - low + 1))
