@@ -80,6 +80,10 @@ class VariationSettings:
             all(kernel % 2 == 1 for kernel in self.blur_kernels),
             f"variations.blur_kernels must be odd, got {list(self.blur_kernels)}",
         )
+        _require(
+            self.occlusion_grid >= 1,
+            f"variations.occlusion_grid must be at least 1, got {self.occlusion_grid}",
+        )
         blocks = self.occlusion_grid**2
         _require(
             self.occlusion_blocks[1] < blocks,
@@ -123,6 +127,10 @@ class ModelSettings:
             f"model.frame_size {self.frame_size} must not be below input_size {self.input_size}",
         )
         _require(self.sub_embeddings >= 1, "model.sub_embeddings must be at least 1")
+        _require(
+            self.embedding_dim >= 1,
+            f"model.embedding_dim must be at least 1, got {self.embedding_dim}",
+        )
         _require(
             self.embedding_dim % self.sub_embeddings == 0,
             f"model.embedding_dim {self.embedding_dim} is not a multiple of sub_embeddings "

@@ -91,7 +91,8 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        grad = grads[0].contiguous()
+        # A copy: autograd may hand the same tensor to another node, which must not see the sum.
+        grad = grads[0].clone(memory_format=torch.contiguous_format)
         dist.all_reduce(grad, op=dist.ReduceOp.SUM)
         return grad.chunk(world_size())[rank()] * world_size()
 

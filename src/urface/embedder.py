@@ -88,17 +88,18 @@ class Embedder:
         embedding = FaceEmbedding.concatenate(parts)
         return embedding.torch() if torch_in else embedding
 
-    def embed_stream(
+    def embed_frames(
         self, batches: Iterator[list[np.ndarray]], total: int, progress: bool = False
     ) -> FaceEmbedding:
-        """Embed batches as they come, so that images need not be in memory together; [sum of B]."""
-        parts = []
+        """Embed batches of what ``frame`` made, as they come: the images need not be in memory together."""
+        parts = [self._empty()]
         bar = tqdm(total=total, desc="embedding", unit=" faces", disable=not progress, leave=False)
         with bar:
             for batch in batches:
-                parts.append(self.embed(batch, batch_size=max(1, len(batch))))
+                if batch:
+                    parts.append(self._forward(np.stack(batch)))
                 bar.update(len(batch))
-        return FaceEmbedding.concatenate(parts or [self._empty()])
+        return FaceEmbedding.concatenate(parts)
 
     def frame(self, face: np.ndarray) -> np.ndarray:
         """An aligned face as the network sees it: at the frame's size, its centre cut out."""

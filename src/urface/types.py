@@ -124,11 +124,16 @@ class FaceEmbedding:
 
     def __getitem__(self, index: Any) -> FaceEmbedding:
         """Faces by slice, index array, mask or a single number (which keeps B = 1)."""
+        if getattr(index, "shape", None) == () and "bool" not in str(index.dtype):
+            index = int(index)  # what torch's argmax gives
         if isinstance(index, (int, np.integer)):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"face {index} of {len(self)}")
             index = slice(index, index + 1 if index != -1 else None)
-        return _unchecked(self.mean[index], self.confidence[index], self.variance[index])
+        faces = _unchecked(self.mean[index], self.confidence[index], self.variance[index])
+        if len(faces.mean.shape) != 3:
+            raise IndexError("faces are chosen by one number, slice, index array or mask")
+        return faces
 
     @staticmethod
     def concatenate(parts: Sequence[FaceEmbedding]) -> FaceEmbedding:
@@ -155,7 +160,10 @@ class FaceEmbedding:
         """The same faces as torch tensors on ``device``."""
         import torch
 
-        arrays = (self.mean, self.confidence, self.variance)
+        arrays: list[Any] = [self.mean, self.confidence, self.variance]
+        if not is_torch(self.mean):
+            # torch takes no reversed, read-only or byte-swapped array; such a one is copied.
+            arrays = [np.require(a, a.dtype.newbyteorder("="), ["C", "W"]) for a in arrays]
         return _unchecked(*(torch.as_tensor(array, device=device) for array in arrays))
 
     def save(self, path: str | Path, keys: Sequence[str] | None = None) -> None:
@@ -207,10 +215,17 @@ def _read_embedding(path: str | Path) -> tuple[FaceEmbedding, list[str] | None]:
                 variance=file.get_tensor("variance"),
             )
             metadata = file.metadata() or {}
-    except SafetensorError as error:
+    except (SafetensorError, TypeError) as error:  # TypeError: a type of number NumPy lacks
         raise UserError(f"{path}: not a readable safetensors file ({error})") from None
-    keys = json.loads(metadata["keys"]) if "keys" in metadata else None
-    return embedding, keys
+    if "keys" not in metadata:
+        return embedding, None
+    try:
+        keys = json.loads(metadata["keys"])
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: the names of its faces are not JSON ({error})") from None
+    if not isinstance(keys, list) or len(keys) != len(embedding):
+        raise UserError(f"{path}: its list of names does not fit its {len(embedding)} faces")
+    return embedding, [str(key) for key in keys]
 
 
 def _unchecked(mean: Array, confidence: Array, variance: Array) -> FaceEmbedding:

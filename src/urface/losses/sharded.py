@@ -52,19 +52,23 @@ class _ShardedCrossEntropy(torch.autograd.Function):
             peak = logits.new_full((batch,), -torch.inf)
         distributed.all_reduce_max(peak)
         weights = logits.sub_(peak.unsqueeze(1)).exp_()
+        # The target's own exponential stays out of the sum: 1 + 1e-9 is 1, and a small loss would be lost.
+        weights[rows, columns] = 0.0
         sums = torch.cat([found, weights.sum(1).unsqueeze(0)])
         distributed.all_reduce_sum(sums)
-        target, owners, total = sums
+        target, owners, rest = sums
         if bool((owners != 1).any()):
             wrong = labels_B[owners != 1][0].item()
             raise ValueError(f"label {wrong} is not one of the classes")
 
         # p_ij - 1[j = y_i], kept in place of the exponentials.
+        own = (target - peak).exp()
+        total = rest + own
         weights /= total.unsqueeze(1)
-        weights[rows, columns] -= 1.0
+        weights[rows, columns] = -(rest / total)[rows]
         ctx.save_for_backward(weights)
         ctx.dtype = logits_BS.dtype
-        return (total.log() + peak - target).mean()
+        return (torch.log1p(rest + (own - 1.0)) + (peak - target)).mean()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:

@@ -134,7 +134,7 @@ def resampled_means(
 ) -> np.ndarray:
     """[at most B] weighted means of ``values``, one per resample of the subjects.
 
-    A resample that drew no trial at all is left out; UserError where that happens to half of them.
+    A resample that drew no trial at all is left out; UserError where none is left.
     """
     values = np.asarray(values, dtype=np.float64)
     subjects = np.asarray(subjects)
@@ -162,8 +162,8 @@ def resampled_means(
         trials = _weighted(drawn, *trial_sums)
         means.append(_weighted(drawn, *value_sums)[trials > 0] / trials[trials > 0])
     usable = np.concatenate(means)
-    if 2 * len(usable) <= resamples:
-        raise UserError("too few subjects: most resamples of them hold no trial at all")
+    if not len(usable):
+        raise UserError("too few subjects: no resample of them holds a trial, draw more resamples")
     return usable
 
 

@@ -38,6 +38,17 @@ def save_model(
         save_file(state, temporary, metadata={"urface": json.dumps(header)})
 
 
+def add_facts(path: str | Path, facts: dict[str, Any]) -> None:
+    """Put ``facts`` beside those in a model's header; the weights stay as they are, byte for byte."""
+    path = Path(path)
+    with safe_open(str(path), framework="pt") as file:
+        header = json.loads(file.metadata()["urface"])
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    header["facts"] |= facts
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata={"urface": json.dumps(header)})
+
+
 def load_model(path: str | Path) -> tuple[URFace, ModelSettings, dict[str, Any]]:
     """The model in eval mode, its settings and the facts of its training.
 

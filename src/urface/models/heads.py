@@ -80,6 +80,25 @@ def bounded(x: Tensor, low: float, high: float) -> Tensor:
     return _Bounded.apply(x, low, high)
 
 
+def scale_gradient(x: Tensor, factor: float) -> Tensor:
+    """``x`` itself, whose gradient is multiplied by ``factor``; 0 rests what lies behind it.
+
+    Unlike detach it leaves every parameter with a gradient, which data-parallel training waits for.
+    """
+    return _ScaleGradient.apply(x, factor)
+
+
+class _ScaleGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0] * ctx.factor, None
+
+
 class _Bounded(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:

@@ -57,6 +57,8 @@ def _tensors(
 ) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor], bool]:
     """Means and variances as torch tensors of one dtype, and whether to go back to NumPy."""
     back = not is_torch(a.mean)
+    if back:
+        a, b = a.torch(), b.torch()
     parts = [torch.as_tensor(array) for array in (a.mean, a.variance, b.mean, b.variance)]
     dtype = torch.float64 if any(part.dtype == torch.float64 for part in parts) else torch.float32
     am, av, bm, bv = (part.to(dtype) for part in parts)

@@ -18,6 +18,7 @@ from urface.data.loader import batches
 from urface.data.sampler import EpochSampler
 from urface.environment import Environment
 from urface.losses import objective
+from urface.models.heads import scale_gradient
 from urface.models.prototypes import Prototypes
 from urface.models.urface import URFace
 from urface.training import checkpoint
@@ -64,12 +65,15 @@ def train_embedding(
     with catch_termination() as termination:
         for step, batch in enumerate(loader, start=first):
             rate = schedule(step, steps, settings.optim)
-            set_rate(optimizer, rate, step / steps)
+            set_rate(optimizer, rate)
 
             images, labels = to_device(batch, env)
             with env.autocast():
                 features = network(images)
-            confidence = features.log_confidence.exp()
+            # The network too would learn to talk the confidence down, so its gradient rests, not only
+            # the branch's rate.
+            learning = float(step >= settings.optim.confidence_start * steps)
+            confidence = scale_gradient(features.log_confidence, learning).exp()
             terms = objective(
                 settings.objective,
                 distributed.gather(features.mean),

@@ -31,7 +31,6 @@ def build_optimizer(
             # Decay would draw the log-confidence towards 0, that is s towards 1.
             "params": [p for p in model.confidence_head.parameters() if p.requires_grad],
             "factor": settings.confidence_factor,
-            "start": settings.confidence_start,
             "weight_decay": 0.0,
         },
         {"params": list(prototypes.parameters()), "factor": 1.0},
@@ -56,11 +55,10 @@ def schedule(step: int, steps: int, settings: OptimSettings) -> float:
     return settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float, progress: float) -> None:
-    """Give each group its share of ``rate``; ``progress`` is the share of all steps that is done."""
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give each group its share of ``rate``."""
     for group in optimizer.param_groups:
-        resting = progress < group.get("start", 0.0)
-        group["lr"] = 0.0 if resting else rate * group["factor"]
+        group["lr"] = rate * group["factor"]
 
 
 def clip_gradients(shared: Iterable[nn.Parameter], sharded: Iterable[nn.Parameter], limit: float) -> Tensor:

@@ -69,7 +69,7 @@ def lip_outline(person: Person, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def paint_skin(person: Person) -> np.ndarray:
-    """The texture [HEIGHT, WIDTH, 3] float32 of ``person``, linear light."""
+    """The texture [HEIGHT, WIDTH, 5] float32 of ``person``: linear colour, lip mask, beard mask."""
     rng = np.random.Generator(np.random.Philox(key=np.array([5, person.texture_key], np.uint64)))
     c = canvas()
     old = float(np.clip((person.age - 32) / 45, 0, 1))
@@ -88,9 +88,11 @@ def paint_skin(person: Person) -> np.ndarray:
     tint = np.stack([0.35 * red, -0.9 * red, -0.7 * red], axis=-1)
     skin = person.skin.astype(np.float32) * light * np.exp(tint * (1 - 0.5 * max(dark, 0.0)))
     skin = _beard(rng, person, c, skin)
-    skin = _lips(person, c, skin)
-    skin = _brows(rng, person, c, skin)
-    return np.ascontiguousarray(np.clip(skin, 0.003, 1.0), dtype=np.float32)
+    lips = _lip_mask(person, c)
+    skin = _lips(person, c, skin, lips)
+    skin = np.clip(_brows(rng, person, c, skin), 0.003, 1.0)
+    beard = np.maximum(c.beard, c.moustache)
+    return np.ascontiguousarray(np.dstack([skin, lips, beard]), dtype=np.float32)
 
 
 def _mix(base: np.ndarray, colour: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -149,16 +151,23 @@ def _beard(rng: np.random.Generator, person: Person, c: Canvas, skin: np.ndarray
     return _mix(skin, colour, np.clip(growth * hairs, 0, 0.96))
 
 
-def _lips(person: Person, c: Canvas, skin: np.ndarray) -> np.ndarray:
+def _lip_mask(person: Person, c: Canvas) -> np.ndarray:
     above, below = lip_outline(person, c.x)
     height = c.y - MOUTH_Y
-    inside = np.where(height > 0, smoothstep(above + 0.9, above - 0.9, height), 0.0)
-    inside = np.where(height <= 0, smoothstep(below + 0.9, below - 0.9, -height), inside)
-    inside = inside * (np.abs(c.x) < MOUTH_X + 1) * (np.abs(c.x) < 40)
+    inside = np.where(height > 0, smoothstep_to(above, height), smoothstep_to(below, -height))
+    return np.clip(inside * (np.abs(c.x) < MOUTH_X + 1), 0, 0.92)
+
+
+def smoothstep_to(edge: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """1 inside ``edge``, 0 outside, soft over 1.8 mm; 0 where the edge itself has closed."""
+    return np.clip(0.5 - (distance - edge) / 1.8, 0, 1) * (edge > 0.05)
+
+
+def _lips(person: Person, c: Canvas, skin: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    height = c.y - MOUTH_Y
     volume = np.where(height > 0, 0.86, 1.08)[..., None]
-    return _mix(skin, person.lips * volume, np.clip(inside, 0, 0.92)) * (
-        1 - 0.55 * np.exp(-((height / 1.1) ** 2)) * smoothstep(MOUTH_X + 3, MOUTH_X - 4, np.abs(c.x))
-    )[..., None].astype(np.float32)
+    line = np.exp(-((height / 1.1) ** 2)) * smoothstep(MOUTH_X + 3, MOUTH_X - 4, np.abs(c.x))
+    return _mix(skin, person.lips * volume, mask) * (1 - 0.55 * line)[..., None]
 
 
 def _brows(rng: np.random.Generator, person: Person, c: Canvas, skin: np.ndarray) -> np.ndarray:

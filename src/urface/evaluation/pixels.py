@@ -1,0 +1,40 @@
+"""Raw pixels as an embedding: what no learning at all reaches, to hold other figures against."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from urface.data.decode import DecodeError
+from urface.data.source import FaceSource
+from urface.evaluation.degrade import degrade
+from urface.evaluation.embedding import TestFaces
+from urface.types import FaceEmbedding
+
+SIDE = 32
+
+
+def embed_pixels(
+    source: FaceSource, condition: str, needed: np.ndarray, seed: int = 0
+) -> TestFaces:
+    """Grey pixels at SIDE x SIDE, standardised and of unit length: K = 1, D = SIDE^2."""
+    places = np.unique(needed[needed >= 0])
+    row = np.full(len(source), -1, np.int64)
+    vectors, failures = [], {}
+    for place in places:
+        key = source.keys[place]
+        try:
+            face = source.image(place)
+        except DecodeError as error:
+            failures[key] = str(error)
+            continue
+        if condition == "degraded":
+            face = degrade(face, key, seed)
+        grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        vector = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).ravel()
+        vector -= vector.mean()
+        row[place] = len(vectors)
+        vectors.append(vector / max(float(np.linalg.norm(vector)), 1e-6))
+    mean = np.stack(vectors)[:, None]
+    ones = np.ones(mean.shape[:2], np.float32)
+    return TestFaces(FaceEmbedding(mean=mean, confidence=ones, variance=ones), row, failures)

@@ -1,0 +1,100 @@
+"""What is compared with what: pairs with folds, and searches of probes in a gallery. Plain index arrays.
+
+A place of -1 is an image that the protocol names and the data lack: it stays, and counts as a failure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from urface.data.lfw import read_pairs, resolve_pairs
+from urface.data.source import FaceSource
+from urface.types import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class PairProtocol:
+    """P comparisons: places left and right [P] of images, whether of one person [P], fold [P]."""
+
+    left: np.ndarray
+    right: np.ndarray
+    same: np.ndarray
+    fold: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SearchProtocol:
+    """A gallery of one image a person, and probes with and without a mate in it: places of images."""
+
+    gallery: np.ndarray
+    mated: np.ndarray
+    nonmated: np.ndarray
+
+
+def lfw_pairs(path: str | Path, source: FaceSource) -> PairProtocol:
+    """LFW's View 2: 6,000 pairs in 10 folds."""
+    pairs = read_pairs(path)
+    left, right = resolve_pairs(pairs, source)
+    return PairProtocol(left, right, pairs.same, pairs.fold)
+
+
+def drawn_pairs(
+    labels: np.ndarray, folds: int = 10, pairs: int = 300, seed: int = 0
+) -> PairProtocol:
+    """LFW's shape on other faces: per fold ``pairs`` of one person and as many of two, no pair twice.
+
+    No person is in two folds, so that a threshold is never judged on people it was chosen on. Raises
+    UserError where the faces are too few.
+    """
+    random = np.random.default_rng(seed)
+    people = random.permutation(np.unique(labels))
+    order = np.argsort(labels, kind="stable")
+    starts = np.searchsorted(labels[order], np.arange(labels.max() + 2))
+    rows: list[tuple[int, int, bool, int]] = []
+    for fold in range(folds):
+        mine = people[fold::folds]
+        images = [order[starts[p] : starts[p + 1]] for p in mine]
+        several = [group for group in images if len(group) > 1]
+        genuine = sum(len(group) * (len(group) - 1) // 2 for group in several)
+        if genuine < pairs or len(mine) < 2:
+            raise UserError(
+                f"fold {fold} of {folds} has {len(mine)} people with {genuine} genuine pairs, {pairs} "
+                "are needed: give more people or images"
+            )
+        seen: set[tuple[int, int]] = set()
+        for same in (True, False):
+            while len(seen) < pairs * (1 if same else 2):
+                if same:
+                    first, second = random.choice(several[random.integers(len(several))], 2, False)
+                else:
+                    one, two = random.choice(len(images), 2, False)
+                    first, second = random.choice(images[one]), random.choice(images[two])
+                pair = (int(min(first, second)), int(max(first, second)))
+                if pair not in seen:
+                    seen.add(pair)
+                    rows.append((*pair, same, fold))
+    left, right, same_all, fold_all = (np.array(column) for column in zip(*rows, strict=True))
+    return PairProtocol(left, right, same_all, fold_all)
+
+
+def search_protocol(labels: np.ndarray, strangers: np.ndarray) -> SearchProtocol:
+    """The first image of each person is enrolled, their others are mated probes.
+
+    ``strangers`` [C] bool: people who are not enrolled; all their images are non-mated probes. People
+    with a single image who are not strangers are left out.
+    """
+    order = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels, minlength=len(strangers))
+    firsts = order[np.concatenate([[0], np.cumsum(counts)[:-1]])[counts > 0]]
+    enrolled = ~strangers & (counts >= 2)
+    is_first = np.zeros(len(labels), bool)
+    is_first[firsts] = True
+    known = enrolled[labels]
+    return SearchProtocol(
+        gallery=np.flatnonzero(known & is_first),
+        mated=np.flatnonzero(known & ~is_first),
+        nonmated=np.flatnonzero(strangers[labels]),
+    )
