@@ -206,7 +206,14 @@ class OptimSettings:
         for name in ("warmup_share", "confidence_start"):
             share = getattr(self, name)
             _require(0 <= share < 1, f"optim.{name} is a share from 0 up to 1, got {share}")
-        _require(self.confidence_factor >= 0, "optim.confidence_factor must not be negative")
+        for name in ("confidence_factor", "weight_decay"):
+            _require(getattr(self, name) >= 0, f"optim.{name} must not be negative")
+        _require(0 <= self.momentum < 1, f"optim.momentum must be from 0 up to 1, got {self.momentum}")
+        first, second = self.step_shares
+        _require(
+            0 <= first <= second <= 1,
+            f"optim.step_shares must be two rising shares of 0 to 1, got [{first}, {second}]",
+        )
 
 
 @dataclass
@@ -227,6 +234,12 @@ class UncertaintySettings:
         _require(self.steps >= 0, "uncertainty.steps must not be negative")
         _require(self.identities >= 1, "uncertainty.identities must be at least 1")
         _require(self.images_per_identity >= 2, "uncertainty.images_per_identity must be at least 2")
+        _require(self.learning_rate > 0, "uncertainty.learning_rate must be above 0")
+        _require(self.weight_decay >= 0, "uncertainty.weight_decay must not be negative")
+        _require(
+            0 <= self.decay_at <= 1,
+            f"uncertainty.decay_at is a share from 0 to 1, got {self.decay_at}",
+        )
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""CelebA in its published layout: ``img_align_celeba`` beside ``Anno``, as a folder or within a tar.
+"""CelebA in its published layout: ``img_align_celeba`` beside ``Anno``, as a folder or in a tar.
 
 Its images are aligned, but to its own frame: ``celeba_crop`` maps them to the 112 template.
 """

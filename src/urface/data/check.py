@@ -11,7 +11,7 @@ from urface.data.source import FaceSource
 
 
 class CheckResult(NamedTuple):
-    """Images looked at, and key and reason of each that cannot be decoded, in the source's order."""
+    """Images looked at; key and reason of each that cannot be decoded, in the source's order."""
 
     total: int
     corrupt: list[tuple[str, str]]

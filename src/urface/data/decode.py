@@ -1,7 +1,7 @@
 """Bytes to pixels: the one decoder of training, evaluation and serving (reliability goals G20-G23).
 
-Every door through which an image comes in ends here, so that all of them see the same pixels and the
-same limits.
+Every door through which an image comes in ends here, so that all of them see the same pixels and
+the same limits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from urface.data.image_header import DecodeError, ImageHeader, essential_png, read_header
+from urface.data.image_header import (
+    DecodeError,
+    ImageHeader,
+    essential_png,
+    exif_orientation,
+    read_header,
+)
 
 __all__ = [
     "DecodeError",
@@ -30,7 +36,10 @@ STRIP = 256  # rows composited at a time: a whole 40 Mpx image would need 240 MB
 
 @dataclass(frozen=True)
 class DecodeLimits:
-    """What an image may claim before it is decoded: bytes, pixels in all, pixels of a side."""
+    """What an image may claim before it is decoded: bytes, pixels in all, pixels of a side.
+
+    A pixel of 16 bits counts as two, for it takes twice the memory and time.
+    """
 
     max_bytes: int = 10_000_000
     max_pixels: int = 40_000_000
@@ -45,13 +54,14 @@ def decode_image(
 ) -> np.ndarray:
     """The pixels of a JPEG, PNG or WebP file: RGB uint8, [H, W, 3], contiguous.
 
-    The orientation stored in the file (EXIF 1 to 8) is applied. 16-bit values map linearly, 65535 to
-    255. Gray, palette, 1-bit and CMYK become RGB; an alpha channel is composited onto black, the
+    The orientation stored in the file (EXIF 1 to 8) is applied. 16-bit values map linearly, 65535
+    to 255. Gray, palette, 1-bit and CMYK become RGB; an alpha channel is composited onto black, the
     colour that lies outside an aligned crop, so that hidden pixels stay hidden. Of an animation the
     first frame (WebP) or the still image (PNG) is taken. Colour profiles are not applied.
 
     Raises DecodeError, its one line beginning with ``name``, when the file is of another format,
-    truncated, damaged, or over ``limits``, which are checked before anything is decoded.
+    truncated, damaged, or over ``limits``, which are checked before anything is decoded. Flipped
+    bits inside a JPEG's image data cannot be told from a picture and pass.
     """
     try:
         return _decode(data, limits)
@@ -66,20 +76,45 @@ def _decode(data: bytes, limits: DecodeLimits) -> np.ndarray:
     _check_size(header, limits)
     if header.format == "PNG":
         data = essential_png(data)
-    # JPEG has no alpha and at most 8 bits, and cv2 turns its CMYK into RGB only when asked for colour.
-    flags = cv2.IMREAD_COLOR_RGB if header.format == "JPEG" else cv2.IMREAD_UNCHANGED
     _silence_opencv()
     try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        decode = _decode_jpeg if header.format == "JPEG" else _decode_with_alpha
+        image = decode(np.frombuffer(data, np.uint8))
     except cv2.error:
-        decoded = None
-    if decoded is None:
+        image = None
+    if image is None:
         raise DecodeError(f"damaged {header.format}: it cannot be decoded")
-    if sorted(decoded.shape[:2]) != sorted((header.height, header.width)):
+    if sorted(image.shape[:2]) != sorted((header.height, header.width)):
         raise DecodeError(f"damaged {header.format}: its size is not the one it states")
-    if flags == cv2.IMREAD_UNCHANGED:
-        decoded = _to_rgb8(decoded)
-    return np.ascontiguousarray(decoded)
+    return np.ascontiguousarray(image)
+
+
+def _decode_jpeg(data: np.ndarray) -> np.ndarray | None:
+    """RGB uint8; cv2 turns CMYK into RGB and applies the orientation when asked for colour."""
+    return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+
+
+def _decode_with_alpha(data: np.ndarray) -> np.ndarray | None:
+    """RGB uint8 of a PNG or WebP; asked for alpha and 16 bits, cv2 leaves orientation to us."""
+    image, kinds, blocks = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_UNCHANGED)
+    if image is None:
+        return None
+    orientation = 1
+    for kind, block in zip(kinds, blocks, strict=True):
+        if kind == cv2.IMAGE_METADATA_EXIF:
+            orientation = exif_orientation(block.tobytes())
+    return _upright(_to_rgb8(image), orientation)
+
+
+def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """``image`` as EXIF ``orientation`` says it is to be seen: a transposition, then two flips."""
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return image
 
 
 def _check_size(header: ImageHeader, limits: DecodeLimits) -> None:
@@ -88,7 +123,7 @@ def _check_size(header: ImageHeader, limits: DecodeLimits) -> None:
         raise DecodeError(f"damaged {header.format}: its size is {width} x {height}")
     if max(width, height) > limits.max_side:
         raise DecodeError(f"{width} x {height} pixels, a side may have {limits.max_side:,}")
-    if width * height > limits.max_pixels:
+    if width * height * header.sample_bytes > limits.max_pixels:
         raise DecodeError(f"{width} x {height} pixels, at most {limits.max_pixels:,} are decoded")
 
 
@@ -125,16 +160,17 @@ def read_image(path: str | Path, limits: DecodeLimits = DEFAULT_LIMITS) -> np.nd
 
     Raises DecodeError, beginning with the path, also when the file cannot be read.
     """
-    return decode_image(read_capped(path, limits.max_bytes), limits, name=str(path))
+    try:
+        data = read_capped(path, limits.max_bytes)
+    except OSError as error:
+        raise DecodeError(f"{path}: cannot be read ({error.strerror})") from None
+    return decode_image(data, limits, name=str(path))
 
 
 def read_capped(path: str | Path, max_bytes: int = DEFAULT_LIMITS.max_bytes) -> bytes:
-    """The bytes of a file, at most one more than ``max_bytes`` so that a huge one is never loaded."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(max_bytes + 1)
-    except OSError as error:
-        raise DecodeError(f"{path}: cannot be read ({error.strerror})") from None
+    """The bytes of a file, at most one more than ``max_bytes``: a huge one is never loaded."""
+    with open(path, "rb") as file:
+        return file.read(max_bytes + 1)
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
@@ -148,7 +184,8 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def _encode(image: np.ndarray, ending: str, options: list[int]) -> bytes:
-    assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3, image.shape
+    assert image.dtype == np.uint8
+    assert image.shape[2:] == (3,), image.shape
     done, data = cv2.imencode(ending, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     assert done
     return data.tobytes()

@@ -1,8 +1,8 @@
 """What an encoded image says about itself, read before any pixel is decoded.
 
 A 48 KB file can claim 400 million pixels, so a decoder must be told no before it allocates. Markers
-and chunks are walked as the decoders walk them (ITU-T T.81 B, PNG third edition 5, RFC 9649); a file
-in which the two could disagree is refused.
+and chunks are walked as the decoders walk them (ITU-T T.81 B, PNG third edition 5, RFC 9649); a
+file in which the two could disagree is refused.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ class DecodeError(UserError):
 
 
 class ImageHeader(NamedTuple):
-    """Format ("JPEG", "PNG" or "WebP"), the size in pixels before any rotation."""
+    """Format ("JPEG", "PNG" or "WebP"), the size in pixels before any rotation, bytes a sample."""
 
     format: str
     width: int
     height: int
+    sample_bytes: int = 1
 
 
 def read_header(data: bytes) -> ImageHeader:
@@ -94,7 +95,7 @@ def _png_header(data: bytes) -> ImageHeader:
     if data[8:16] != b"\x00\x00\x00\rIHDR":
         raise DecodeError("damaged PNG: its first chunk is not a header")
     width, height = struct.unpack_from(">II", data, 16)
-    return ImageHeader("PNG", width, height)
+    return ImageHeader("PNG", width, height, 2 if data[24] == 16 else 1)
 
 
 def essential_png(data: bytes) -> bytes:
@@ -124,6 +125,24 @@ def essential_png(data: bytes) -> bytes:
             return b"".join(parts)
         place = end
     raise DecodeError("truncated PNG: its end is missing")
+
+
+def exif_orientation(exif: bytes) -> int:
+    """The orientation, 1 to 8, that an EXIF block states (TIFF 6.0, tag 274); 1 where none is."""
+    tiff = exif.removeprefix(b"Exif\0\0")
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None:
+        return 1
+    try:
+        (place,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, place)
+        for entry in range(place + 2, place + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(order + "HHIH", tiff, entry)
+            if tag == 0x0112 and kind == 3 and 1 <= value <= 8:
+                return value
+    except struct.error:  # cut off: a photo is worth more than its notes
+        return 1
+    return 1
 
 
 def _webp_header(data: bytes) -> ImageHeader:

@@ -1,8 +1,8 @@
 """A table of images: where each lies, whose face it is, and what is known to vary in it.
 
 Columns: ``path``, relative to the manifest's folder; ``identity``; any number of label columns with
-numbers in 0..1, an empty cell meaning not known. Columns of text are passed over, and so are the pose
-columns, which hold degrees.
+numbers in 0..1, an empty cell meaning not known. Columns of text are passed over, and so are the
+pose columns, which hold degrees.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ POSE_COLUMNS = ("yaw", "pitch", "roll")
 
 
 class Manifest(NamedTuple):
-    """N paths and identities, T label names and their values, [N, T] float32 with NaN = not known."""
+    """N paths and identities; T label names, their values [N, T] float32, NaN = not known."""
 
     paths: list[str]
     identities: list[str]
@@ -48,8 +48,8 @@ class Table(NamedTuple):
 def read_manifest(path: str | Path) -> FaceSource:
     """The images that a ``.csv`` or ``.parquet`` manifest lists, read from beside it.
 
-    Raises UserError as ``parse_manifest`` does, and when the first image is missing: the manifest then
-    lies in the wrong folder.
+    Raises UserError as ``parse_manifest`` does, and when the first image is missing: the manifest
+    then lies in the wrong folder.
     """
     file = Path(path)
     try:
@@ -74,9 +74,9 @@ def manifest_source(
 def parse_manifest(data: bytes, name: str) -> Manifest:
     """The table in ``data``, Parquet or CSV by the ending of ``name``.
 
-    Raises UserError, naming file and line (in Parquet the row, from 1), where a column is missing or
-    occurs twice, a path is absolute, leaves the folder or occurs twice, an identity is empty, or a
-    label is not a number in 0..1.
+    Raises UserError, naming file and line (in Parquet the row, from 1), where a column is missing
+    or occurs twice, a path is absolute, leaves the folder or occurs twice, an identity is empty, or
+    a label is not a number in 0..1.
     """
     table = (_read_parquet if name.lower().endswith(".parquet") else _read_csv)(data, name)
     if not table.paths:
@@ -216,18 +216,21 @@ def write_manifest(
 ) -> None:
     """Write a ``.csv`` or ``.parquet`` manifest, whole or not at all; NaN becomes an empty cell.
 
-    ``identities`` names the identity of each of the N keys, ``variations`` is [N, T]. Raises UserError
-    for another ending. What is written is what ``read_manifest`` gives back, in ascending key order.
+    ``identities`` names the identity of each of the N keys, ``variations`` is [N, T]. Raises
+    UserError for another ending. ``read_manifest`` gives back what is written, keys ascending.
     """
     file = Path(path)
     values = np.empty((len(keys), 0)) if variations is None else np.asarray(variations, np.float32)
-    assert len(identities) == len(keys) and values.shape == (len(keys), len(variation_names))
+    assert len(identities) == len(keys)
+    assert values.shape == (len(keys), len(variation_names))
     if file.suffix.lower() not in (".csv", ".parquet"):
         raise UserError(f"{file}: a manifest ends in .csv or .parquet")
     with atomic_path(file) as temporary:
         if file.suffix.lower() == ".csv":
             with open(temporary, "w", encoding="utf-8", newline="") as out:
-                writer = csv.writer(out, lineterminator="\n")
+                writer = csv.writer(
+                    out
+                )  # ends lines by \r\n, so that it quotes a lone \r in a name
                 writer.writerow([*NEEDED, *variation_names])
                 for key, identity, row in zip(keys, identities, values, strict=True):
                     cells = ["" if np.isnan(value) else str(value) for value in row]

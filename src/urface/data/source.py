@@ -44,14 +44,14 @@ class FaceSource:
         return len(self.keys)
 
     def read(self, index: int) -> bytes:
-        """The encoded image at ``index``. Raises DecodeError, beginning with its key, on failure."""
+        """The encoded image at ``index``. Raises DecodeError, its key first, when unreadable."""
         try:
             return self.read_bytes(index)
         except OSError as error:
             raise DecodeError(f"{self.keys[index]}: cannot be read ({error.strerror})") from None
 
     def image(self, index: int) -> np.ndarray:
-        """The image at ``index``, RGB uint8 [H, W, 3]. Raises DecodeError, beginning with its key."""
+        """The image at ``index``, RGB uint8 [H, W, 3]. Raises DecodeError, its key first."""
         return decode_image(self.read(index), name=self.keys[index])
 
 
@@ -137,9 +137,9 @@ def select(source: FaceSource, indices: np.ndarray | Sequence[int]) -> FaceSourc
     if chosen.size == 0:
         raise UserError(f"{source.name}: the selection leaves no image")
     present, labels = np.unique(source.labels[chosen], return_inverse=True)
-    reader, places = source.read_bytes, chosen
-    if isinstance(reader, SelectedReader):  # a selection of a selection stays one step deep
-        reader, places = reader.read, reader.indices[chosen]
+    reader = SelectedReader(source.read_bytes, chosen)
+    if isinstance(source.read_bytes, SelectedReader):  # selections stay one step deep
+        reader = SelectedReader(source.read_bytes.read, source.read_bytes.indices[chosen])
     return FaceSource(
         name=source.name,
         keys=[source.keys[i] for i in chosen],
@@ -147,7 +147,7 @@ def select(source: FaceSource, indices: np.ndarray | Sequence[int]) -> FaceSourc
         identities=[source.identities[label] for label in present],
         variation_names=source.variation_names,
         variations=source.variations[chosen],
-        read_bytes=SelectedReader(reader, places),
+        read_bytes=reader,
     )
 
 

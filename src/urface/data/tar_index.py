@@ -1,7 +1,7 @@
-"""Where each file of a tar lies, read from its headers alone (POSIX.1-2001 pax, ustar, GNU long names).
+"""Where each file of a tar lies, read from its headers alone (ustar, pax, GNU long names).
 
-Python's tarfile takes a damaged header in the middle for the end and drops the rest in silence; here
-every byte between the first header and the end mark is accounted for.
+Python's tarfile takes a damaged header in the middle for the end and drops the rest in silence;
+here every byte between the first header and the end mark is accounted for.
 """
 
 from __future__ import annotations
@@ -59,9 +59,7 @@ def _walk(file: Path, descriptor: int) -> list[TarMember]:
     members: list[TarMember] = []
     total = os.fstat(descriptor).st_size
     offset = 0
-    override: dict[
-        str, str
-    ] = {}  # what a preceding pax header or long name says of the next member
+    override: dict[str, str] = {}  # what a pax header or long name says of the member after it
     while True:
         where = f"{file}: at byte {offset}"
         block = os.pread(descriptor, BLOCK, offset)
@@ -69,11 +67,11 @@ def _walk(file: Path, descriptor: int) -> list[TarMember]:
             if override:
                 raise UserError(f"{where}: truncated tar, a name without its file")
             return members
+        if offset == 0 and block[:2] in COMPRESSED:
+            by = COMPRESSED[block[:2]]
+            raise UserError(f"{file}: compressed by {by}, cannot be read at random: decompress it")
         if len(block) < BLOCK:
             raise UserError(f"{where}: truncated tar, its end mark is missing: copy it again")
-        if offset == 0 and block[:2] in COMPRESSED:
-            kind = COMPRESSED[block[:2]]
-            raise UserError(f"{file}: compressed with {kind}, read at random: decompress it first")
         _check_sum(block, where)
         kind = block[156:157]
         size = _size(block, override, where)

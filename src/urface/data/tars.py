@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
-from urface.data.decode import DEFAULT_LIMITS, DecodeError
+from urface.data.decode import DEFAULT_LIMITS
 from urface.data.manifest import MANIFEST_NAMES, manifest_source, parse_manifest
 from urface.data.source import FaceSource, build_source, is_image_name
 from urface.data.tar_index import TarMember, index_tar
@@ -44,17 +45,17 @@ class TarReader:
         wanted = min(member.size, self.max_bytes)
         data = os.pread(self.descriptor, wanted, member.offset)
         if len(data) != wanted:
-            raise DecodeError(f"{self.path}: {member.name} is cut off: the file has changed")
+            raise OSError(errno.EIO, f"{self.path} was cut off after it was opened")
         return data
 
 
 def read_tar(path: str | Path) -> FaceSource:
     """The images of a plain tar at ``[any folder/]identity/image``; other files are passed over.
 
-    A ``manifest.parquet`` or ``manifest.csv`` at the top, or in the one folder there, decides in their
-    stead what images there are and how they are labelled. Raises UserError for a compressed, damaged
-    or hostile tar (see ``index_tar``), for images at differing depths, where it cannot be told which
-    folder names the identity, and when there is no image.
+    A ``manifest.parquet`` or ``manifest.csv`` at the top, or in the one folder there, decides in
+    their stead what images there are and how they are labelled. Raises UserError for a compressed,
+    damaged or hostile tar (see ``index_tar``), for images at differing depths, where it cannot be
+    told which folder names the identity, and when there is no image.
     """
     file = Path(path)
     return tar_source(file, index_tar(file))

@@ -33,7 +33,7 @@ class Frame:
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten) inside low..high, roughly ``about`` of them."""
+    """Round numbers (1, 2 or 5 times a power of ten) inside low..high, about ``about`` of them."""
     if not high > low:
         return [low]
     rough = (high - low) / about
@@ -53,7 +53,7 @@ def tick_text(value: float) -> str:
 def thin(
     steps: Sequence[float], values: Sequence[float | None], most: int = 160
 ) -> list[tuple[float, float] | None]:
-    """At most about ``most`` points: means over equal runs of steps; None where a run has no value."""
+    """Means over equal runs of steps, at most ``most`` of them; None where a run has no value."""
     run = max(math.ceil(len(steps) / most), 1)
     points: list[tuple[float, float] | None] = []
     for start in range(0, len(steps), run):
@@ -160,7 +160,9 @@ def box_chart(rows: Sequence[tuple[str, Sequence[float]]], axis: str) -> str:
     bottom = frame.top + frame.height
     body += f'<line class="grid" x1="12" x2="328" y1="{bottom:g}" y2="{bottom:g}"/>'
     body += f'<text x="328" y="{bottom + 32:g}" text-anchor="end">{escape(axis)}</text>'
-    label = "; ".join(f"{name}: median {q[2]:.2f}, 5% {q[0]:.2f}, 95% {q[4]:.2f}" for name, q in rows)
+    label = "; ".join(
+        f"{name}: median {q[2]:.2f}, 5% {q[0]:.2f}, 95% {q[4]:.2f}" for name, q in rows
+    )
     return _svg(340, bottom + 38, f"{axis}. {label}", body)
 
 
@@ -194,7 +196,9 @@ def discard_chart(
         for s, e in curve
     )
     body += '<text x="8" y="12">error</text>'
-    body += '<text x="324" y="220" text-anchor="end">share of faces discarded, least sure first</text>'
+    body += (
+        '<text x="324" y="220" text-anchor="end">share of faces discarded, least sure first</text>'
+    )
     label = (
         f"Error {100 * error[0]:.1f}% with {100 * shares[0]:.0f}% of the faces discarded,"
         f" {100 * error[-1]:.1f}% with {100 * shares[-1]:.0f}% discarded"

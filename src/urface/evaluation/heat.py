@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 _SMALLEST_SIGMA = 1e-12
 
 
@@ -66,9 +67,9 @@ def heat_cells(sigma: Sequence[float], low: float, high: float) -> str:
         colour = sequential_colour(position_on_scale(value, low, high))
         cells.append(
             f'<rect x="{k % side * 10}" y="{k // side * 10}" width="10" height="10"'
-            f' fill="{colour}"><title>sub-embedding {k}: σ {value:.3g}</title></rect>'
+            f' fill="{colour}"><title>sub-embedding {k}: {SIGMA} {value:.3g}</title></rect>'
         )
-    label = f"{len(sigma)} uncertainties σ: " + ", ".join(f"{value:.3g}" for value in sigma)
+    label = f"{len(sigma)} uncertainties {SIGMA}: " + ", ".join(f"{value:.3g}" for value in sigma)
     return (
         f'<svg class="heat" viewBox="0 0 {side * 10} {rows * 10}" role="img"'
         f' aria-label="{escape(label)}">{"".join(cells)}</svg>'
@@ -88,7 +89,7 @@ def heat_legend(low: float, high: float) -> str:
         f'<text x="{x}" y="27" text-anchor="{anchor}">{value:.3g}</text>'
         for x, anchor, value in marks
     )
-    label = f"Colour scale of σ, logarithmic: dark {low:.3g} (sure) to light {high:.3g} (unsure)"
+    label = f"Logarithmic scale of {SIGMA}: dark {low:.3g} (sure) to light {high:.3g} (unsure)"
     return (
         f'<svg class="legend" viewBox="0 0 240 32" role="img" aria-label="{escape(label)}">'
         f"{bar}{texts}</svg>"

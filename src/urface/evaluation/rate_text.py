@@ -95,7 +95,7 @@ def percent(share: float, digits: int = 1) -> str:
 
 def interval(rate: Rate, digits: int = 1) -> str:
     """``83.2–85.1``, in percent."""
-    return f"{percent(rate['low'], digits)}–{percent(rate['high'], digits)}"
+    return f"{percent(rate['low'], digits)}\N{EN DASH}{percent(rate['high'], digits)}"
 
 
 def counts(rate: Rate) -> str:

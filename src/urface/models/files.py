@@ -74,9 +74,10 @@ def load_model(path: str | Path) -> tuple[URFace, ModelSettings, dict[str, Any]]
         if header["uncertainty"]:
             add_uncertainty_head(model)
         model.load_state_dict(state)
+        facts = header["facts"]
     except SafetensorError as error:
         raise UserError(f"{path}: not a readable safetensors file ({error})") from None
-    except (KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"{path}: its header does not fit its weights ({reason})") from None
-    return model.eval().to(memory_format=torch.channels_last), settings, header["facts"]
+    return model.eval().to(memory_format=torch.channels_last), settings, facts

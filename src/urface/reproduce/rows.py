@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from urface.config import ObjectiveSettings, TrainSettings
+from urface.config import ObjectiveSettings, OptimSettings, TrainSettings
 from urface.scoring.score import Method
 from urface.types import UserError
 
@@ -24,9 +24,19 @@ class Row:
 
 
 def _cosface(base: TrainSettings) -> TrainSettings:
-    """One embedding at a constant scale, the recipe's initial confidence."""
+    """One embedding at a constant scale, the recipe's initial confidence.
+
+    What only the confidence branch reads is set to its default, so that another choice for that branch
+    leaves a trained baseline as it is.
+    """
+    plain = OptimSettings()
     return replace(
         base,
+        optim=replace(
+            base.optim,
+            confidence_factor=plain.confidence_factor,
+            confidence_start=plain.confidence_start,
+        ),
         model=replace(base.model, sub_embeddings=1),
         objective=ObjectiveSettings("cosface", COSFACE_MARGIN, 0.0),
         uncertainty=replace(base.uncertainty, steps=0),

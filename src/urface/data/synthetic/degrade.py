@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 
@@ -13,38 +11,41 @@ FULLY_OCCLUDED = 0.15  # share of the visible face that must be hidden for the l
 KINDS = ("sunglasses", "mask", "block", "hand")
 
 
-def degrade(
+def occlude(
     rng: np.random.Generator,
     light: np.ndarray,
     face: np.ndarray,
     landmarks: np.ndarray,
     style: ShotStyle,
-) -> tuple[np.ndarray, float, Callable[[np.ndarray], tuple[np.ndarray, float]]]:
-    """(linear light with what hides the face, occlusion label, the lens that lowers resolution).
+) -> tuple[np.ndarray, float]:
+    """(linear light with whatever hides the face, occlusion label).
 
-    The occlusion label is min(1, share of face pixels hidden / FULLY_OCCLUDED). The lens takes the
-    developed image and returns it with the low_resolution label: min(1, (112 / lines - 1) / 3), where
-    ``lines`` is the number of pixels across that survive; 28 lines or fewer are 1.
+    The label is min(1, share of the face's pixels hidden / FULLY_OCCLUDED); ``face`` [S, S] bool.
     """
-    hidden, coarse = rng.random(), rng.random()
+    if rng.random() >= style.occlusion_share:
+        return light, 0.0
+    light, mask = _cover(rng, light, landmarks)
+    share = float((mask & face).sum()) / max(1.0, float(face.sum()))
+    return light, min(1.0, share / FULLY_OCCLUDED)
+
+
+def lower_resolution(
+    rng: np.random.Generator, image: np.ndarray, style: ShotStyle
+) -> tuple[np.ndarray, float]:
+    """(image with fewer true pixels, low_resolution label).
+
+    The label is min(1, (112 / lines - 1) / 3), where ``lines`` pixels across survive: 28 or fewer are 1.
+    """
+    if rng.random() >= style.low_resolution_share:
+        return image, 0.0
     lines = float(np.exp(rng.uniform(np.log(12.0), np.log(56.0))))
-    label = 0.0
-    if hidden < style.occlusion_share:
-        light, mask = _occlude(rng, light, landmarks)
-        label = float(min(1.0, (mask & face).sum() / max(1, face.sum()) / FULLY_OCCLUDED))
-
-    def lens(image: np.ndarray) -> tuple[np.ndarray, float]:
-        if coarse >= style.low_resolution_share:
-            return image, 0.0
-        small_side = max(4, round(lines * image.shape[0] / 112.0))
-        small = cv2.resize(image, (small_side, small_side), interpolation=cv2.INTER_AREA)
-        large = cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-        return large, float(np.clip((112.0 / lines - 1.0) / 3.0, 0.0, 1.0))
-
-    return light, label, lens
+    side = max(4, round(lines * image.shape[0] / 112.0))
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    large = cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    return large, float(np.clip((112.0 / lines - 1.0) / 3.0, 0.0, 1.0))
 
 
-def _occlude(
+def _cover(
     rng: np.random.Generator, light: np.ndarray, landmarks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     size = light.shape[0]
@@ -69,10 +70,9 @@ def _occlude(
         corners += [[middle[0] - 0.8 * across, size + 2]]
         cv2.fillPoly(mask, [np.round(corners).astype(np.int32)], 1)
     elif kind == "block":
-        width, height = rng.uniform(25, 65, 2) * unit
+        half = rng.uniform(12, 33, 2) * unit
         centre = rng.uniform(30, 85, 2) * unit
-        corners = [centre - [width / 2, height / 2], centre + [width / 2, height / 2]]
-        cv2.rectangle(mask, _pixel(corners[0]), _pixel(corners[1]), 1, -1)
+        cv2.rectangle(mask, _pixel(centre - half), _pixel(centre + half), 1, -1)
     else:
         colour = np.array([0.5, 0.3, 0.22]) * rng.uniform(0.2, 1.2)
         centre = landmarks[int(rng.integers(5))] + rng.normal(0, 6, 2) * unit

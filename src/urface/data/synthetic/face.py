@@ -8,10 +8,11 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from urface.data.synthetic import camera, raster, shade
-from urface.data.synthetic.degrade import degrade
+from urface.data.synthetic import camera, picture, raster, shade
+from urface.data.synthetic.degrade import lower_resolution, occlude
 from urface.data.synthetic.expression import expression_basis
 from urface.data.synthetic.hair import (
+    fray,
     hair_coordinates,
     hair_shell,
     hair_triangles,
@@ -20,7 +21,7 @@ from urface.data.synthetic.hair import (
 from urface.data.synthetic.head import head_grid
 from urface.data.synthetic.person import Person, draw_person
 from urface.data.synthetic.shape import shape_basis
-from urface.data.synthetic.shot import BACKDROP, DEGRADE, NOISE, Shot, ShotStyle, draw_shot
+from urface.data.synthetic.shot import DEGRADE, PICTURE, Shot, ShotStyle, draw_shot
 from urface.data.synthetic.skin import BOTTOM, HEIGHT, THETA_RANGE, TOP, WIDTH, paint_skin
 from urface.data.synthetic.streams import stream
 from urface.types import UserError
@@ -78,14 +79,15 @@ def render_face(
     model = _model(seed, identity)
     taken = draw_shot(model.person, seed, identity, shot, style)
     light, covered, on_face, landmarks = _render(model, taken, size)
-    behind = camera.backdrop(stream(seed, identity, shot, BACKDROP), light.shape[0], style.plain)
-    light = light + (1.0 - covered)[..., None] * behind
+    rng = stream(seed, identity, shot, PICTURE)
+    behind = picture.backdrop(rng, light.shape[0], style.plain)
+    light += np.where(covered[..., None], np.float32(0), behind)
     light = cv2.resize(light, (size, size), interpolation=cv2.INTER_AREA)
-    seen = cv2.resize(on_face.astype(np.uint8), (size, size), interpolation=cv2.INTER_NEAREST) > 0
-    rng = stream(seed, identity, shot, DEGRADE)
-    light, occlusion, blur = degrade(rng, light, seen, landmarks, style)
-    image = camera.take_picture(stream(seed, identity, shot, NOISE), light, seen, style.plain)
-    image, low_resolution = blur(image)
+    seen = cv2.resize(on_face.view(np.uint8), (size, size), interpolation=cv2.INTER_NEAREST) > 0
+    lossy = stream(seed, identity, shot, DEGRADE)
+    light, occlusion = occlude(lossy, light, seen, landmarks, style)
+    image = picture.take_picture(rng, light, seen, style.plain)
+    image, low_resolution = lower_resolution(lossy, image, style)
     labels = {
         "low_resolution": low_resolution,
         "occlusion": occlusion,
@@ -131,9 +133,9 @@ def _fixed() -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     v = np.clip((TOP - grid.cy) / (TOP - BOTTOM), 0, 1) * (HEIGHT - 1)
     face = (np.cos(grid.theta) > 0.2) * 1.0
     skin = np.stack([u, v, grid.cx, grid.cy, 0 * u, face], -1).astype(np.float32)
-    azimuth, t = hair_coordinates()
-    hair = np.zeros((len(t), 6), np.float32)
-    hair[:, 0], hair[:, 1] = azimuth, t
+    coordinates = hair_coordinates()
+    hair = np.zeros((len(coordinates), 6), np.float32)
+    hair[:, :2] = coordinates
     triangles = np.concatenate([grid.triangles, hair_triangles() + len(u)])
     return skin, hair, triangles.astype(np.int32), len(grid.triangles)
 
@@ -148,7 +150,7 @@ def _render(
     attributes = skin_attributes.copy()
     attributes[:, 4] = model.openness
     normals = raster.grid_normals(moved, grid.triangles)
-    shell = hair_shell(model.person, shot.hair, np.array(model.skull))
+    shell = hair_shell(model.person, shot.hair, model.skull)
     if shell is None:
         triangles = grid.triangles
     else:
@@ -156,48 +158,46 @@ def _render(
         moved = np.concatenate([moved, shell])
         normals = np.concatenate([normals, shell_normals])
         attributes = np.concatenate([attributes, hair_attributes])
-    turn = camera.rotation(shot.yaw, shot.pitch).astype(np.float32)
-    points, normals = moved @ turn.T, np.ascontiguousarray(normals @ turn.T)
-    plane = camera.project(points, shot.distance)
-    fit = camera.aligned(plane[grid.landmark_index], size, shot.roll, shot.zoom, shot.shift)
-    pixels = plane @ fit[:, :2].T + fit[:, 2]
-    landmarks = pixels[grid.landmark_index].astype(np.float32)
-
     side = round(size * SUPERSAMPLE)
-    screen = np.column_stack([pixels * (side / size), points[:, 2]]).astype(np.float32)
+    turn = camera.rotation(shot.yaw, shot.pitch)
+    points = moved[grid.landmark_index] @ turn.T
+    plane = camera.project(points, shot.distance)
+    fit = camera.aligned(plane, size, shot.roll, shot.zoom, shot.shift)
+    landmarks = (plane @ fit[:, :2].T + fit[:, 2]).astype(np.float32)
+    screen, turned, lit = (np.empty_like(moved) for _ in range(3))
+    camera.place(
+        moved, normals, turn, shot.distance, fit * (side / size), _lamp_view(shot.lamp),
+        screen, turned, lit,
+    )  # fmt: skip
     depth = np.full((side, side), raster.FAR, np.float32)
     seen = np.full((side, side), -1, np.int32)
-    weights = np.zeros((side, side, 2), np.float32)
-    hair_start = len(grid.cx)
-    coordinates = hair_attributes[:, :2].copy()
+    weights = np.empty((side, side, 2), np.float32)
     raster.rasterise(
-        screen, triangles, skin_triangles, coordinates, hair_start, strand_pattern(), 0.28,
-        depth, seen, weights,
+        screen, triangles, skin_triangles, hair_coordinates_cached(), len(grid.cx),
+        strand_pattern(), fray(shot.hair.style), depth, seen, weights,
     )  # fmt: skip
     shadow = np.full((SHADOW_SIZE, SHADOW_SIZE), raster.FAR, np.float32)
-    light_points = _towards(shot.lamp, points)
-    raster.shadow_map(light_points, triangles, shadow)
+    raster.shadow_map(lit, shadow_triangles, shadow)
     image = np.zeros((side, side, 3), np.float32)
     shade.shade(
-        seen, weights, triangles, skin_triangles, normals, attributes, light_points, shadow,
+        seen, weights, triangles, skin_triangles, turned, attributes, lit, shadow,
         model.texture, strand_pattern(), _face_numbers(model.person, shot),
         _colours(model.person, shot), shot.lamp.astype(np.float32), shot.shadow, image,
     )  # fmt: skip
-    covered = (seen >= 0).astype(np.float32)
-    heights = grid.cy[triangles[np.clip(seen, 0, skin_triangles - 1), 0]]
-    on_face = (seen >= 0) & (seen < skin_triangles) & (heights > -120.0)
+    covered = seen >= 0
+    on_face = _is_face()[seen]  # -1 (nothing seen) reads the last entry, which is False
     return image, covered, on_face, landmarks
 
 
-def _towards(lamp: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points [V, 3] as the lamp sees them, in pixels of the shadow map; z in mm, larger nearer."""
+def _lamp_view(lamp: np.ndarray) -> np.ndarray:
+    """[3, 4] camera frame to the lamp's: shadow-map pixels, and mm of depth that are larger nearer."""
     right = np.cross([0.0, 1.0, 0.0], lamp)
     right = right / np.linalg.norm(right)
     up = np.cross(lamp, right)
-    frame = np.stack([right * SHADOW_SCALE, -up * SHADOW_SCALE, lamp]).astype(np.float32)
-    seen = points @ frame.T
-    seen[:, :2] += SHADOW_SIZE / 2
-    return np.ascontiguousarray(seen, dtype=np.float32)
+    middle = SHADOW_SIZE / 2
+    return np.column_stack(
+        [np.stack([right * SHADOW_SCALE, -up * SHADOW_SCALE, lamp]), [middle, middle, 0.0]]
+    )
 
 
 def _face_numbers(person: Person, shot: Shot) -> np.ndarray:

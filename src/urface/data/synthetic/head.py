@@ -82,13 +82,20 @@ def scalp(theta: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.stack([_WIDTH(y) * np.sin(theta), y + 0.0 * theta, depth * np.cos(theta)], axis=-1)
 
 
+@lru_cache(maxsize=1)
+def profile_table() -> np.ndarray:
+    """[N, 4] float64: height from 119 mm down by 1 mm, half width, depth in front and behind."""
+    y = np.arange(119.0, -210.0, -1.0)
+    inside = np.minimum(y, _PROFILE[-1, 0])
+    return np.stack([y, _WIDTH(inside), _FRONT(inside), _BACK(inside)], axis=-1)
+
+
 def mean_width(y: np.ndarray) -> np.ndarray:
     """Half width of the smooth mean head at height ``y``, mm."""
     return _WIDTH(y)
 
 
 def _rows() -> np.ndarray:
-    lip = [MOUTH_Y + LIP_GAP, MOUTH_Y - LIP_GAP]
     return np.concatenate(
         [
             [118.0, 116.0, 112.0, 106.0, 98.0],
@@ -96,9 +103,7 @@ def _rows() -> np.ndarray:
             np.arange(30.0, -34.0, -2.5),
             np.arange(-34.0, -54.0, -1.7),
             np.arange(-54.0, -71.6, -2.2),
-            [-72.0],
-            lip,
-            [-74.2, -76.0],
+            [-72.0, MOUTH_Y + LIP_GAP, MOUTH_Y - LIP_GAP, -74.2, -76.0],
             np.arange(-78.0, -114.0, -2.6),
             [-115.0, -118.0, -121.0, -123.0, -125.0, -127.5, -131.0],
             [-138.0, -146.0, -154.0, -162.0, -170.0, -178.0, -188.0, -210.0],
@@ -107,24 +112,24 @@ def _rows() -> np.ndarray:
 
 
 def _columns() -> np.ndarray:
-    right = np.concatenate(
-        [np.arange(0.0, 52.0, 2.1), [54.5, 58.0, 62.0, 66.0, 70.0, 74.0, 78.0, 82.0, 86.0, 90.0]]
-        + [[95.0, 100.0, 107.0, 116.0, 128.0, 150.0]]
-    )
+    near = np.arange(0.0, 52.0, 2.2).tolist()
+    far = [55.0, 59.0, 63.0, 67.0, 71.0, 75.0, 79.0, 83.0, 87.0, 91.0, 96.0, 101.0, 108.0, 117.0]
+    right = np.array([*near, *far, 130.0, 150.0])
     return np.deg2rad(np.concatenate([-right[:0:-1], right]))
 
 
 def _relief(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Depth in mm that the mean features add to the smooth head."""
-    ridge = np.interp(y, [-52, -48.5, -44, -38, -20, 0, 10, 22], [0, 3, 17, 21.5, 14, 5.5, 2, 0])
-    half_width = np.interp(y, [-50, -44, -34, -15, 10], [10.0, 9.5, 8.5, 7.0, 8.0])
-    relief = ridge * np.exp(-np.abs(x / half_width) ** 2.2)
+    ridge = np.interp(y, [-53, -49, -45, -38, -20, 0, 10, 22], [0, 4, 14, 20, 13.0, 5.5, 2, 0])
+    half_width = np.interp(y, [-50, -44, -36, -18, 10], [12.0, 11.5, 10.5, 8.5, 9.0])
+    relief = ridge * np.exp(-np.abs(x / half_width) ** 1.8)
     for depth, x0, y0, sx, sy in (
         (-9.5, EYE_X, 3.0, 15.0, 10.0),  # sockets
         (5.5, EYE_X, -0.5, 11.0, 7.5),  # eyeballs under the lids
         (-3.5, 15.0, -1.0, 5.0, 8.0),  # inner corners
         (4.0, 25.0, 20.0, 17.0, 6.5),  # brow ridges
-        (7.5, 13.0, -42.5, 5.2, 5.2),  # wings of the nose
+        (2.5, 0.0, -39.0, 7.0, 6.0),  # tip of the nose
+        (6.0, 13.5, -42.0, 4.8, 5.5),  # wings of the nose
         (5.0, 0.0, -70.0, 27.0, 19.0),  # muzzle
         (3.2, 0.0, -68.5, 19.0, 3.0),  # upper lip
         (4.0, 0.0, -78.5, 16.0, 3.4),  # lower lip
@@ -147,7 +152,7 @@ def _ears(theta: np.ndarray, y: np.ndarray) -> np.ndarray:
     lean = turn - 0.16 * y  # the ear leans back at its top
     rim = np.exp(-np.abs((lean - 101.0) / 8.5) ** 4) * np.exp(-np.abs((y + 12.0) / 29.0) ** 4)
     out = np.zeros((*np.shape(rim), 3))
-    out[..., 0] = 15.0 * rim * np.sign(theta)
+    out[..., 0] = 12.0 * rim * np.sign(theta)
     out[..., 2] = -7.0 * rim
     return out
 

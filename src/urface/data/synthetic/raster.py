@@ -8,7 +8,7 @@ from numba import njit
 FAR = -1e9  # depth is larger nearer
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def grid_normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Unit vertex normals [V, 3]: the area-weighted mean of the triangles around each vertex."""
     normals = np.zeros_like(points)
@@ -36,7 +36,7 @@ def grid_normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return normals
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def rasterise(
     screen: np.ndarray,
     triangles: np.ndarray,
@@ -100,7 +100,7 @@ def rasterise(
                 weights[row, column, 1] = w2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def shadow_map(light_points: np.ndarray, triangles: np.ndarray, depth: np.ndarray) -> None:
     """Fill ``depth`` [N, N] with the nearest surface seen from the light; points are in its pixels.
 

@@ -20,13 +20,13 @@ IRIS, LIPSTICK, LID, HAIR, CLOTH, TAN, LAMP, SKY, GROUND = 0, 1, 2, 3, 4, 5, 6, 
 COLOURS = 9
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _smooth(low: float, high: float, x: float) -> float:
     t = min(max((x - low) / (high - low), 0.0), 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _eye(
     cx: float, cy: float, face: np.ndarray, colours: np.ndarray, lamp: np.ndarray,
     albedo: np.ndarray,
@@ -44,7 +44,7 @@ def _eye(
         gx = cx - side * EYE_X - face[GAZE_X]
         gy = cy - 0.7 - face[GAZE_Y]
         radius = np.sqrt(gx * gx + gy * gy) / face[IRIS_RADIUS]
-        red, green, blue = 0.66, 0.61, 0.58
+        red, green, blue = 0.38, 0.35, 0.335
         corner = _smooth(0.55, 1.0, abs(across))
         green -= 0.16 * corner
         blue -= 0.15 * corner
@@ -63,7 +63,7 @@ def _eye(
         albedo[0], albedo[1], albedo[2] = red * cover, green * cover, blue * cover
         hx = gx - 2.2 * lamp[0]
         hy = gy - 2.0 * max(lamp[1], 0.15)
-        if hx * hx + hy * hy < 1.9:
+        if hx * hx + hy * hy < 1.2:
             return 1.0
         return 0.0
     above = cy - high
@@ -87,7 +87,7 @@ def _eye(
     return 0.0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _inside_mouth(cx: float, cy: float, face: np.ndarray, albedo: np.ndarray) -> bool:
     """Paint teeth and the dark of the mouth where the point lies in the slit of open lips."""
     if abs(cy - MOUTH_Y) > LIP_GAP or abs(cx) >= MOUTH_X or face[MOUTH_GAP] < 0.4:
@@ -109,7 +109,7 @@ def _inside_mouth(cx: float, cy: float, face: np.ndarray, albedo: np.ndarray) ->
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _sample(texture: np.ndarray, u: float, v: float, out: np.ndarray) -> None:
     height, width, channels = texture.shape
     u = min(max(u, 0.0), width - 1.001)
@@ -127,7 +127,7 @@ def _sample(texture: np.ndarray, u: float, v: float, out: np.ndarray) -> None:
         )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _lit(shadow: np.ndarray, x: float, y: float, z: float) -> float:
     """Share of the lamp that reaches a point given in the shadow map's pixels, 0..1."""
     size = shadow.shape[0]
@@ -149,7 +149,7 @@ def _lit(shadow: np.ndarray, x: float, y: float, z: float) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def shade(
     seen: np.ndarray,
     weights: np.ndarray,
@@ -253,4 +253,4 @@ def shade(
                 soft = lit + (1.0 - lit) * 0.12 * (1.0 - 0.5 * c)  # red light bleeds into shadows
                 sky = colours[SKY, c] * (0.5 + 0.5 * ny) + colours[GROUND, c] * (0.5 - 0.5 * ny)
                 light = sky * open_sky + colours[LAMP, c] * diffuse * soft
-                image[row, column, c] = albedo[c] * light + (shine + 0.9 * wet) * colours[LAMP, c]
+                image[row, column, c] = albedo[c] * light + (shine + 0.5 * wet) * colours[LAMP, c]

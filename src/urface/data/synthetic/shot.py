@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from urface.data.synthetic.person import Person
 from urface.data.synthetic.streams import bounded_normal, stream
 from urface.types import UserError
 
-POSE, LIGHT, EXPRESSION, LOOK, CAMERA, BACKDROP, DEGRADE, NOISE = range(1, 9)
+TRAITS, PICTURE, DEGRADE = range(1, 4)  # streams of a shot
 YAW_LIMIT, PITCH_LIMIT = 80.0, 40.0
 
 
@@ -88,12 +89,12 @@ class Shot:
 
 
 def draw_shot(person: Person, seed: int, identity: int, shot: int, style: ShotStyle) -> Shot:
-    """The momentary traits of one shot; each group has its own stream, so overrides stay local."""
-    yaw, pitch, roll = _draw_pose(stream(seed, identity, shot, POSE), style)
-    light = _draw_light(stream(seed, identity, shot, LIGHT), style)
-    face = _draw_expression(stream(seed, identity, shot, EXPRESSION), person, style)
-    look = _draw_look(stream(seed, identity, shot, LOOK), person, style)
-    rng = stream(seed, identity, shot, CAMERA)
+    """The momentary traits of one shot. No draw depends on the style, so overrides stay local."""
+    rng = stream(seed, identity, shot, TRAITS)
+    yaw, pitch, roll = _draw_pose(rng, style)
+    light = _draw_light(rng, style)
+    face = _draw_expression(rng, person, style)
+    look = _draw_look(rng, person)
     distance = float(np.exp(rng.uniform(np.log(420.0), np.log(2800.0))))
     shift = (bounded_normal(rng, 0.009), bounded_normal(rng, 0.009))
     zoom = 1.0 + bounded_normal(rng, 0.018)
@@ -108,14 +109,14 @@ def draw_shot(person: Person, seed: int, identity: int, shot: int, style: ShotSt
 def _draw_pose(rng: np.random.Generator, style: ShotStyle) -> tuple[float, float, float]:
     kind = rng.random()
     narrow, wide = bounded_normal(rng, 9.0), bounded_normal(rng, 24.0)
-    even = float(rng.uniform(-68.0, 68.0))
+    even, again = float(rng.uniform(-68.0, 68.0)), float(rng.uniform(-1.0, 1.0))
     yaw = narrow if kind < 0.62 else wide if kind < 0.88 else even
-    pitch = bounded_normal(rng, 5.5) if rng.random() < 0.8 else bounded_normal(rng, 13.0)
+    pitch = bounded_normal(rng, 5.5 if rng.random() < 0.8 else 13.0)
     roll = bounded_normal(rng, 1.8)
     if style.frontal:
         yaw, pitch = float(np.clip(yaw, -15, 15)), float(np.clip(pitch, -10, 10))
     if style.max_yaw is not None and abs(yaw) > style.max_yaw:
-        yaw = float(rng.uniform(-style.max_yaw, style.max_yaw))
+        yaw = again * style.max_yaw
     if style.plain:
         roll = 0.0
     return (
@@ -125,7 +126,7 @@ def _draw_pose(rng: np.random.Generator, style: ShotStyle) -> tuple[float, float
     )
 
 
-def _draw_light(rng: np.random.Generator, style: ShotStyle) -> dict:
+def _draw_light(rng: np.random.Generator, style: ShotStyle) -> dict[str, Any]:
     azimuth = bounded_normal(rng, 42.0)
     elevation = float(rng.uniform(-5.0, 65.0))
     strength = float(rng.uniform(0.45, 1.25))
@@ -150,7 +151,7 @@ def _draw_light(rng: np.random.Generator, style: ShotStyle) -> dict:
     }
 
 
-def _draw_expression(rng: np.random.Generator, person: Person, style: ShotStyle) -> dict:
+def _draw_expression(rng: np.random.Generator, person: Person, style: ShotStyle) -> dict[str, Any]:
     smile = float(rng.uniform(0.0, 0.12) if rng.random() < 0.5 else rng.beta(2.2, 1.5))
     opening = float(rng.beta(1.2, 2.5)) if rng.random() < 0.25 else 0.0
     parted = float(rng.random())
@@ -177,7 +178,7 @@ def _draw_expression(rng: np.random.Generator, person: Person, style: ShotStyle)
     }
 
 
-def _draw_look(rng: np.random.Generator, person: Person, style: ShotStyle) -> dict:
+def _draw_look(rng: np.random.Generator, person: Person) -> dict[str, Any]:
     cut_style = person.hair_style
     tied = rng.random()
     if cut_style in ("long", "bob") and tied < 0.22:
@@ -199,7 +200,7 @@ def _draw_look(rng: np.random.Generator, person: Person, style: ShotStyle) -> di
     lid = np.array([0.20, 0.13, 0.13]) * np.exp(rng.normal(0, 0.45, 3))
     return {
         "hair": hair,
-        "hair_gain": np.exp(rng.normal(0, [0.12, 0.14, 0.16])) * np.exp(rng.normal(0, 0.10)),
+        "hair_gain": np.exp(rng.normal(0, [0.03, 0.05, 0.07]) + rng.normal(0, 0.15)),
         "tan": np.exp(rng.normal(0, 0.07) * np.array([0.6, 1.0, 1.2]) + rng.normal(0, 0.02, 3)),
         "stubble": float(rng.random() ** 2 * 0.55) if person.male and person.age > 17 else 0.0,
         "makeup": makeup,

@@ -1,0 +1,37 @@
+# make demo [TORCH_INDEX=<PyTorch's CPU index>]   make test   make help
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test test-slow check clean
+export PYTHON TORCH_INDEX
+BIN := .venv/bin
+# Two workers on two cores: torch in each must not ask for both, or they fight.
+TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 MPLBACKEND=Agg
+WORKERS ?= 2
+
+help:           ## this list
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:          ## .venv with what urface runs on; PYTHON= and TORCH_INDEX= are passed on
+	@scripts/setup.sh
+
+setup-dev:      ## the same with what the tests need
+	@scripts/setup.sh dev
+
+demo: setup     ## train on built-in synthetic faces, write runs/demo/report.html
+	@$(BIN)/urface reproduce --recipe demo
+
+check: setup-dev ## style, types and import layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo
+
+test: check     ## the checks, then all tests but the slow ones
+	@$(TEST_ENV) $(BIN)/pytest -n $(WORKERS) -m "not slow"
+
+test-slow: setup-dev ## the slow tests
+	@$(TEST_ENV) $(BIN)/pytest -n $(WORKERS) -m slow
+
+clean:          ## remove caches and builds; .venv and runs/ stay
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

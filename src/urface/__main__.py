@@ -1,0 +1,7 @@
+"""`python -m urface`, which is what torchrun wants: torchrun --nproc-per-node 2 -m urface train ..."""
+
+import sys
+
+from urface.cli import main
+
+sys.exit(main())

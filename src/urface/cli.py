@@ -1,0 +1,63 @@
+"""`urface`: picks the command and turns what went wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from urface.commands.parser import Command, dispatch
+from urface.types import UserError
+
+COMMANDS = {
+    "train": Command("urface.commands.train", "train a model on folders, tars or manifests of faces"),
+    "evaluate": Command("urface.commands.evaluate", "judge a model on LFW, clean or degraded"),
+    "embed": Command("urface.commands.embed", "aligned faces to a file of embeddings"),
+    "compare": Command("urface.commands.compare", "two aligned faces: score, verdict, uncertainties"),
+    "reproduce": Command("urface.commands.reproduce", "the paper's comparison, down to a report page"),
+    "data": Command("urface.commands.data", "make synthetic faces, look at a data set, check it"),
+}
+
+SUMMARY = "Face recognition that knows what it does not know."
+EXAMPLES = """\
+  urface reproduce --recipe demo
+  urface train --recipe cpu-small --data.train faces.tar --run.out runs/mine
+  urface compare runs/mine/model.safetensors a.jpg b.jpg"""
+
+USER_CAN_FIX = 2
+INTERRUPTED = 130
+PIPE_CLOSED = 141  # 128 + SIGPIPE, what a shell reports of `cat | head`
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `urface` with ``arguments`` (those of the process without them).
+
+    0 when done, 2 with one line on stderr when the user can put it right, 130 when interrupted.
+    """
+    try:
+        code = dispatch(
+            "urface",
+            SUMMARY,
+            EXAMPLES,
+            COMMANDS,
+            list(sys.argv[1:] if arguments is None else arguments),
+        )
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more at its end, which would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        print("urface: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except UserError as error:
+        return _complain(str(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}")
+    return code
+
+
+def _complain(message: str) -> int:
+    print(f"urface: error: {' '.join(message.split())}", file=sys.stderr)
+    return USER_CAN_FIX

@@ -1,0 +1,156 @@
+"""`urface compare`: are these two faces one person, and which sub-embeddings were unsure?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from urface.commands.parser import CommandParser, note
+from urface.types import FaceEmbedding, UserError
+
+SUMMARY = """\
+Compare two aligned faces: both scores, a verdict at the threshold that the model was calibrated to or
+at --threshold, and the uncertainty of every sub-embedding of both faces."""
+EXAMPLES = """\
+  urface compare runs/demo/models/confidence_seed0 a.jpg b.jpg
+  urface compare model.safetensors a.jpg b.jpg --json
+  urface compare model.safetensors a.jpg b.jpg --method cosine --threshold 0.35"""
+
+BAR = 16
+Method = Literal["likelihood", "cosine"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """same  None where there is no threshold; basis  where the threshold comes from, in words."""
+
+    same: bool | None
+    method: str
+    threshold: float | None
+    basis: str
+
+
+def run(arguments: list[str]) -> int:
+    parser = CommandParser("urface compare", SUMMARY, EXAMPLES)
+    parser.add("model", str, help="model.safetensors, or the folder of a run")
+    parser.add("a", str, help="an aligned face, .jpg, .png or .webp")
+    parser.add("b", str, help="another")
+    parser.add("--threshold", float, None, help="judge by this instead of the model's calibration")
+    parser.add("--method", Method, "likelihood", help="which score --threshold is on")
+    parser.add_flag("--json", help="print JSON instead of a table")
+    given = parser.read(arguments)
+    if given.threshold is not None and not np.isfinite(given.threshold):
+        raise UserError(f"--threshold must be a finite number, got {given.threshold}")
+
+    from urface.data.decode import read_image
+    from urface.embedder import load
+    from urface.scoring import score
+
+    images = [read_image(path) for path in (given.a, given.b)]
+    for path, image in zip((given.a, given.b), images, strict=True):
+        if image.shape[0] != image.shape[1]:
+            note(f"note: {path} is {image.shape[1]} x {image.shape[0]}, so not an aligned face")
+    embedder = load(given.model)
+    faces = embedder.embed(images)
+    scores = {m: float(score(faces[0], faces[1], m)[0]) for m in ("likelihood", "cosine")}
+    verdict = judge(scores, embedder.facts.get("calibration"), given.threshold, given.method)
+    if given.json:
+        print(json.dumps(as_json(given.a, given.b, faces, scores, verdict), indent=1))
+    else:
+        print(as_text(given.a, given.b, faces, scores, verdict))
+    return 0
+
+
+def judge(
+    scores: dict[str, float], calibration: Any, threshold: float | None, method: str
+) -> Verdict:
+    """The verdict by ``threshold`` on ``method``, else by the model's ``calibration``, else none."""
+    if threshold is not None:
+        basis = "the threshold given; its false-match rate is not known"
+        return Verdict(scores[method] >= threshold, method, threshold, basis)
+    if calibration is None:
+        basis = (
+            "this model was not calibrated: run `urface evaluate --calibrate`, or give --threshold"
+        )
+        return Verdict(None, method, None, basis)
+    try:
+        return _judge_calibrated(scores, calibration)
+    except (KeyError, TypeError, ValueError):
+        raise UserError("the model's calibration is damaged: run `urface evaluate --calibrate`") from None
+
+
+def _judge_calibrated(scores: dict[str, float], calibration: dict[str, Any]) -> Verdict:
+    from urface.metrics.intervals import rate
+
+    measured = rate(calibration["false_matches"], calibration["impostor_pairs"])
+    basis = (
+        f"a false-match rate of at most {100 * calibration['false_match_rate']:g} %, measured on "
+        f"{calibration['data']}: {measured.format(2)} % of the pairs of two people match"
+    )
+    threshold = float(calibration["threshold"])
+    method = calibration["method"]
+    return Verdict(scores[method] >= threshold, method, threshold, basis)
+
+
+def as_json(
+    a: str, b: str, faces: FaceEmbedding, scores: dict[str, float], verdict: Verdict
+) -> dict[str, Any]:
+    """Everything the table says, as plain values."""
+    uncertainty = np.asarray(faces.uncertainty)
+    return {
+        "a": a,
+        "b": b,
+        "likelihood": scores["likelihood"],
+        "cosine": scores["cosine"],
+        "same": verdict.same,
+        "method": verdict.method,
+        "threshold": verdict.threshold,
+        "basis": verdict.basis,
+        "cosines": _cosines(faces).tolist(),
+        "variance": {"a": faces.variance[0].tolist(), "b": faces.variance[1].tolist()},
+        "uncertainty": {"a": float(uncertainty[0]), "b": float(uncertainty[1])},
+    }
+
+
+def as_text(
+    a: str, b: str, faces: FaceEmbedding, scores: dict[str, float], verdict: Verdict
+) -> str:
+    """A page for a terminal. The bars share one scale, so that both faces can be compared."""
+    if verdict.same is None:
+        lines = [f"no verdict   {verdict.basis}"]
+    else:
+        what = "SAME PERSON" if verdict.same else "DIFFERENT PEOPLE"
+        side = "at or above" if verdict.same else "below"
+        value = scores[verdict.method]
+        lines = [
+            f"{what}: the {verdict.method} score {value:.4g} is {side} {verdict.threshold:.4g}",
+            f"threshold    {verdict.basis}",
+        ]
+    sigma = np.sqrt(np.asarray(faces.variance, np.float64))
+    uncertainty = np.asarray(faces.uncertainty)
+    lines += [
+        f"likelihood   {scores['likelihood']:.4g}",
+        f"cosine       {scores['cosine']:.4f}   mean of the {faces.num_sub_embeddings} below",
+        f"A            {a}   uncertainty {uncertainty[0]:.2f} (mean log variance)",
+        f"B            {b}   uncertainty {uncertainty[1]:.2f}",
+        "",
+        "sigma of each sub-embedding: larger is less sure",
+        f"  k  cosine  {'A':<{BAR + 9}} {'B':<{BAR + 9}}".rstrip(),
+    ]
+    for k, cosine in enumerate(_cosines(faces)):
+        cells = [f"{s:<8.3g} {_bar(s / sigma.max()):<{BAR}}" for s in sigma[:, k]]
+        lines.append(f" {k:2d}  {cosine:6.2f}  {cells[0]} {cells[1]}".rstrip())
+    return "\n".join(lines)
+
+
+def _cosines(faces: FaceEmbedding) -> np.ndarray:
+    """[K] cosine of each sub-embedding of the two faces."""
+    mean = np.asarray(faces.mean)
+    return np.einsum("kd,kd->k", mean[0], mean[1])
+
+
+def _bar(share: float) -> str:
+    return "#" * max(1, round(share * BAR))

@@ -1,0 +1,188 @@
+"""`urface embed`: images from anywhere, streamed through the model into one file of embeddings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from urface.commands.parser import CommandParser, note
+from urface.types import UserError
+
+if TYPE_CHECKING:
+    from urface.data.source import FaceSource
+    from urface.embedder import Embedder
+
+SUMMARY = """\
+Embed aligned faces. PATHS are image files, folders (images at any depth), tars, manifests (.csv,
+.parquet) and CelebA. OUT holds mean, confidence and variance of every face, and its key: the path of an
+image file as given; the path within for a folder, tar or manifest, after the name given where there are
+several PATHS. Read it with urface.FaceEmbedding.load and urface.types.load_keys.
+
+An image that cannot be decoded is named and left out, up to --corrupt-share of all (at least one)."""
+EXAMPLES = """\
+  urface embed runs/mine/model.safetensors faces/ -o faces.safetensors
+  urface embed runs/mine a.jpg b.jpg more.tar --output all.safetensors --batch-size 256
+  urface embed runs/mine crawl/manifest.parquet -o crawl.safetensors --corrupt-share 0.05"""
+
+
+def run(arguments: list[str]) -> int:
+    parser = CommandParser("urface embed", SUMMARY, EXAMPLES)
+    parser.add("model", str, help="model.safetensors, or the folder of a run")
+    parser.add_argument("paths", nargs="+", metavar="PATHS", help="what to embed")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help="written whole at the end, or not at all"
+    )
+    parser.add("--batch_size", int, 64, help="images that pass through the network at a time")
+    parser.add("--corrupt_share", float, 0.001, help="share of images that may be undecodable")
+    given = parser.read(arguments)
+    if given.batch_size < 1:
+        raise UserError(f"--batch-size must be at least 1, got {given.batch_size}")
+    if not 0 <= given.corrupt_share <= 1:
+        raise UserError(f"--corrupt-share must be from 0 to 1, got {given.corrupt_share}")
+    _check_output(Path(given.output))
+    sources = find_faces(given.paths)
+
+    from urface.embedder import load
+
+    reader = FaceReader(sources, load(given.model), given.corrupt_share)
+    faces = reader.embedder.embed_frames(reader.batches(given.batch_size), reader.total, True)
+    if not len(faces):
+        raise UserError(f"none of {reader.total} images could be decoded: nothing to write")
+    faces.save(given.output, reader.keys)
+    left_out = f", {reader.corrupt} left out as undecodable" if reader.corrupt else ""
+    note(f"{given.output}: {len(faces)} faces{left_out}")
+    return 0
+
+
+def _check_output(output: Path) -> None:
+    """Say before an hour of embedding what would fail after it."""
+    if output.is_dir():
+        raise UserError(f"{output}: a folder; --output names a file")
+    folder = output.parent
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder to write {output.name} in")
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{folder}: not writable")
+
+
+def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:
+    """The sources behind ``paths``, each with what its keys begin with. Raises UserError as they do."""
+    from urface.data import celeba
+    from urface.data.manifest import MANIFEST_NAMES
+    from urface.data.open import open_faces
+    from urface.data.source import is_image_name
+
+    described = (*MANIFEST_NAMES, celeba.IDENTITIES)
+    sources = []
+    for given in paths:
+        path = Path(given)
+        prefix = f"{given.rstrip('/')}/" if len(paths) > 1 else ""
+        if path.is_file() and is_image_name(path.name):
+            # One image among thousands of arguments costs a source of one: small beside its decoding.
+            sources.append(("", _files(given, Path(), [given])))
+        elif path.is_dir() and not any((path / name).is_file() for name in described):
+            sources.append((prefix, _files(given, path, _images_below(path))))
+        else:
+            sources.append((prefix, open_faces(path)))
+    return sources
+
+
+def _images_below(folder: Path) -> list[str]:
+    from urface.data.source import is_image_name
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    found = []
+    for here, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [os.path.relpath(f"{here}/{name}", folder) for name in files if is_image_name(name)]
+    return found
+
+
+def _files(name: str, root: Path, paths: list[str]) -> FaceSource:
+    from urface.data.source import FileReader, build_source
+
+    identities = [os.path.dirname(path) for path in paths]
+    return build_source(name, paths, identities, FileReader(root, paths))
+
+
+class FaceReader:
+    """Decodes the images of ``sources`` in order; what was read, and what could not be.
+
+    keys     of the images that ``batches`` has yielded
+    corrupt  how many were left out
+    """
+
+    def __init__(
+        self, sources: list[tuple[str, FaceSource]], embedder: Embedder, corrupt_share: float
+    ) -> None:
+        self.embedder = embedder
+        self.keys: list[str] = []
+        self.corrupt = 0
+        self.total = sum(len(source) for _, source in sources)
+        self._sources = sources
+        self._share = corrupt_share
+
+    def batches(self, size: int) -> Iterator[list[np.ndarray]]:
+        """Frames as the network sees them, at most ``size`` at a time, the next ones read ahead.
+
+        Raises UserError once more images than the share allows cannot be decoded.
+        """
+        places = (
+            (prefix, source, index)
+            for prefix, source in self._sources
+            for index in range(len(source))
+        )
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self._read, _take(places, size))
+            while found := ahead.result():
+                ahead = pool.submit(self._read, _take(places, size))
+                yield self._good(found)
+
+    def _read(self, places: list[tuple[str, FaceSource, int]]) -> list[tuple[str, np.ndarray | str]]:
+        """Key and frame of each image, or in place of the frame why there is none."""
+        from urface.data.decode import DecodeError
+
+        found: list[tuple[str, np.ndarray | str]] = []
+        for prefix, source, index in places:
+            key = prefix + source.keys[index]
+            try:
+                found.append((key, self.embedder.frame(source.image(index))))
+            except DecodeError as error:
+                found.append((key, prefix + str(error)))
+        return found
+
+    def _good(self, found: list[tuple[str, np.ndarray | str]]) -> list[np.ndarray]:
+        frames = []
+        for key, frame in found:
+            if isinstance(frame, str):
+                self._count(frame)
+            else:
+                self.keys.append(key)
+                frames.append(frame)
+        return frames
+
+    def _count(self, reason: str) -> None:
+        self.corrupt += 1
+        # At least one is forgiven: 0.1 % of a small set would be none at all.
+        if self._share == 0 or self.corrupt > max(1.0, self._share * self.total):
+            raise UserError(
+                f"{self.corrupt} of {self.total} images cannot be decoded, more than --corrupt-share "
+                f"{self._share:g} allows; the last: {reason}"
+            )
+        tqdm.write(f"left out: {reason}", file=sys.stderr)
+
+
+def _take(
+    places: Iterator[tuple[str, FaceSource, int]], count: int
+) -> list[tuple[str, FaceSource, int]]:
+    return list(islice(places, count))

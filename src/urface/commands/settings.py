@@ -1,0 +1,161 @@
+"""Settings from a packaged recipe, then YAML files, then dotted options, each over what came before."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from typing import Any, TypeVar, get_type_hints
+
+import yaml
+
+from urface.commands.parser import CommandParser, explain, suggestion, underscored
+from urface.config import as_dict
+from urface.types import UserError
+
+Settings = TypeVar("Settings")
+
+
+def recipe_names(settings: type) -> list[str]:
+    """The packaged recipes whose keys are all keys of ``settings``."""
+    sections = {field.name for field in dataclasses.fields(settings)}
+    names = []
+    for file in resources.files("urface.recipes").iterdir():
+        if file.name.endswith(".yaml"):
+            values = yaml.safe_load(file.read_text(encoding="utf-8"))
+            if set(values) <= sections:
+                names.append(file.name.removesuffix(".yaml"))
+    return sorted(names)
+
+
+def read_settings(
+    settings: type[Settings],
+    prog: str,
+    summary: str,
+    examples: str,
+    arguments: Sequence[str],
+    recipe: str | None = None,
+) -> Settings:
+    """``settings`` as the command line gives them; ``recipe`` is the one taken where none is named.
+
+    Raises UserError with one line for an unknown key, a wrong type, a file that is missing or not YAML.
+    """
+    names = recipe_names(settings)
+    parser = CommandParser(prog, summary, examples)
+    chosen = f" (default: {recipe})" if recipe else ""
+    parser.add_argument("--recipe", metavar="NAME", help=f"one of {', '.join(names)}{chosen}")
+    parser.add_argument("--config", metavar="FILE", help="YAML over the recipe; may be repeated")
+    parser.add_argument("--print_config", action="store_true", help="print the settings and stop")
+    _add_fields(parser, settings)
+
+    # The files are read before jsonargparse sees them, so that an unknown key can be named with its file.
+    files = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    files.add_argument("--recipe", default=recipe)
+    files.add_argument("--config", action="append", default=[])
+    files.add_argument("--print_config", action="store_true")
+    wanted = [underscored(argument) for argument in arguments]
+    try:
+        given, dotted = files.parse_known_args(wanted)
+    except argparse.ArgumentError as error:
+        raise UserError(str(error)) from None
+    layers = [_recipe(given.recipe, names)] if given.recipe else []
+    layers += [(path, _read(path)) for path in given.config]
+    values = parser.get_defaults()
+    for where, text in layers:
+        values = _overlay(parser, values, where, text)
+    parsed = parser.parse_args(dotted, namespace=values)
+    built = _build(settings, parsed.as_dict())
+    if given.print_config:
+        yaml.safe_dump(as_dict(built), sys.stdout, sort_keys=False)
+        raise SystemExit(0)
+    return built
+
+
+def _recipe(name: str, names: list[str]) -> tuple[str, str]:
+    if name not in names:
+        near = suggestion(name, names)
+        raise UserError(f"no recipe {name!r}{near}; there are {', '.join(names)}")
+    file = resources.files("urface.recipes") / f"{name}.yaml"
+    return f"recipe {name}", file.read_text(encoding="utf-8")
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not text, so not YAML") from None
+
+
+def _overlay(parser: CommandParser, values: Any, where: str, text: str) -> Any:
+    """``values`` with those of a YAML text laid over them."""
+    try:
+        loaded = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "characters that YAML does not allow"
+        raise UserError(f"{where}{line}: not valid YAML ({problem})") from None
+    if not isinstance(loaded, dict):
+        raise UserError(f"{where}: expected settings such as 'optim: {{epochs: 3}}'")
+    sections = {key.rpartition(".")[0] for key in parser.hints}
+    sections |= {section.partition(".")[0] for section in sections}
+    for key, value in _leaves(loaded, parser.hints):
+        if key in sections:
+            raise UserError(f"{where}: {key} is a section: expected its settings, got {value!r}")
+        if key not in parser.hints:
+            raise UserError(f"{where}: unknown key {key}{suggestion(key, parser.hints)}")
+    try:
+        return parser.parse_object(loaded, cfg_base=values)
+    except UserError as error:
+        raise UserError(f"{where}: {str(error).rpartition('; see')[0]}") from None
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: {explain(str(error), parser.hints)}") from None
+
+
+def _leaves(values: dict[Any, Any], known: dict[str, Any], prefix: str = "") -> Iterator[Any]:
+    """Dotted keys and values of nested mappings."""
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict) and value and key not in known:
+            yield from _leaves(value, known, f"{key}.")
+        else:
+            yield key, value
+
+
+def _add_fields(parser: CommandParser, settings: type, prefix: str = "") -> None:
+    hints, docs = get_type_hints(settings), field_docs(settings)
+    for field in dataclasses.fields(settings):  # type: ignore[arg-type]
+        key, hint = prefix + field.name, hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            _add_fields(parser, hint, f"{key}.")  # type: ignore[arg-type]
+        else:
+            parser.add(f"--{key}", hint, field.default, docs.get(field.name, ""))
+
+
+def field_docs(settings: type) -> dict[str, str]:
+    """What the docstring of a settings class says of each field, in lines ``name, name   text``."""
+    docs: dict[str, str] = {}
+    names: list[str] = []
+    for line in (settings.__doc__ or "").splitlines():
+        entry = re.match(r"    (\w+(?:, \w+)*)\s{2,}(\S.*)$", line)
+        if entry:
+            names = entry[1].split(", ")
+            docs |= dict.fromkeys(names, entry[2])
+        elif names and line.startswith(" " * 8):
+            docs |= {name: f"{docs[name]} {line.strip()}" for name in names}
+        else:
+            names = []
+    return {name: text.replace("%", "%%") for name, text in docs.items()}
+
+
+def _build(settings: type[Settings], values: dict[str, Any]) -> Settings:
+    hints = get_type_hints(settings)
+    parts = {}
+    for field in dataclasses.fields(settings):  # type: ignore[arg-type]
+        hint, value = hints[field.name], values[field.name]
+        parts[field.name] = _build(hint, value) if dataclasses.is_dataclass(hint) else value
+    return settings(**parts)
