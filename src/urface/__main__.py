@@ -1,4 +1,4 @@
-"""`python -m urface`, which is what torchrun wants: torchrun --nproc-per-node 2 -m urface train ..."""
+"""`python -m urface`, for torchrun: torchrun --nproc-per-node 2 -m urface train ..."""
 
 import sys
 

@@ -10,11 +10,17 @@ from urface.commands.parser import Command, dispatch
 from urface.types import UserError
 
 COMMANDS = {
-    "train": Command("urface.commands.train", "train a model on folders, tars or manifests of faces"),
+    "train": Command(
+        "urface.commands.train", "train a model on folders, tars or manifests of faces"
+    ),
     "evaluate": Command("urface.commands.evaluate", "judge a model on LFW, clean or degraded"),
     "embed": Command("urface.commands.embed", "aligned faces to a file of embeddings"),
-    "compare": Command("urface.commands.compare", "two aligned faces: score, verdict, uncertainties"),
-    "reproduce": Command("urface.commands.reproduce", "the paper's comparison, down to a report page"),
+    "compare": Command(
+        "urface.commands.compare", "two aligned faces: score, verdict, uncertainties"
+    ),
+    "reproduce": Command(
+        "urface.commands.reproduce", "the paper's comparison, down to a report page"
+    ),
     "data": Command("urface.commands.data", "make synthetic faces, look at a data set, check it"),
 }
 

@@ -1,1 +1,1 @@
-"""The commands of `urface`, one file each: arguments in, the library's doors called, an exit code out."""
+"""The commands of `urface`, one file each: arguments in, an exit code out."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from urface.commands.parser import CommandParser, note
 
 SUMMARY = """\
-Decode every image of a data set once. Names each that fails, with the reason, on standard output; ends
-with 0 where all are fine and with 2 where any is not."""
+Decode every image of a data set once. Names each that fails, with the reason, on standard output.
+The exit code is 0 where all are fine and 2 where any is not."""
 EXAMPLES = """\
   urface data check faces.tar
   urface data check faces/manifest.parquet > undecodable.txt"""

@@ -12,8 +12,8 @@ from urface.commands.parser import CommandParser, note
 from urface.types import FaceEmbedding, UserError
 
 SUMMARY = """\
-Compare two aligned faces: both scores, a verdict at the threshold that the model was calibrated to or
-at --threshold, and the uncertainty of every sub-embedding of both faces."""
+Compare two aligned faces: both scores, a verdict at the threshold that the model was calibrated to
+or at --threshold, and the uncertainty of every sub-embedding of both faces."""
 EXAMPLES = """\
   urface compare runs/demo/models/confidence_seed0 a.jpg b.jpg
   urface compare model.safetensors a.jpg b.jpg --json
@@ -67,7 +67,7 @@ def run(arguments: list[str]) -> int:
 def judge(
     scores: dict[str, float], calibration: Any, threshold: float | None, method: str
 ) -> Verdict:
-    """The verdict by ``threshold`` on ``method``, else by the model's ``calibration``, else none."""
+    """The verdict by ``threshold`` on ``method``, else by ``calibration``, else none."""
     if threshold is not None:
         basis = "the threshold given; its false-match rate is not known"
         return Verdict(scores[method] >= threshold, method, threshold, basis)
@@ -79,7 +79,9 @@ def judge(
     try:
         return _judge_calibrated(scores, calibration)
     except (KeyError, TypeError, ValueError):
-        raise UserError("the model's calibration is damaged: run `urface evaluate --calibrate`") from None
+        raise UserError(
+            "the model's calibration is damaged: run `urface evaluate --calibrate`"
+        ) from None
 
 
 def _judge_calibrated(scores: dict[str, float], calibration: dict[str, Any]) -> Verdict:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from urface.commands.parser import Command, dispatch
 
-SUMMARY = "Make synthetic faces, and look at data sets: folders identity/image, tars, manifests, CelebA."
+SUMMARY = (
+    "Make synthetic faces, and look at data sets: folders identity/image, tars, manifests, CelebA."
+)
 EXAMPLES = """\
   urface data synthesize faces --identities 100 --shots 10
   urface data info faces.tar

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 SUMMARY = """\
 Embed aligned faces. PATHS are image files, folders (images at any depth), tars, manifests (.csv,
-.parquet) and CelebA. OUT holds mean, confidence and variance of every face, and its key: the path of an
-image file as given; the path within for a folder, tar or manifest, after the name given where there are
-several PATHS. Read it with urface.FaceEmbedding.load and urface.types.load_keys.
+.parquet) and CelebA. OUT holds mean, confidence and variance of every face, and its key: for an image
+file its path as given; for a folder, tar or manifest the path within, after the name given where
+there are several PATHS. Read it with urface.FaceEmbedding.load and urface.types.load_keys.
 
-An image that cannot be decoded is named and left out, up to --corrupt-share of all (at least one)."""
+An image that cannot be decoded is named and left out, up to --corrupt-share of all, at least one."""
 EXAMPLES = """\
   urface embed runs/mine/model.safetensors faces/ -o faces.safetensors
   urface embed runs/mine a.jpg b.jpg more.tar --output all.safetensors --batch-size 256
@@ -38,7 +38,11 @@ def run(arguments: list[str]) -> int:
     parser.add("model", str, help="model.safetensors, or the folder of a run")
     parser.add_argument("paths", nargs="+", metavar="PATHS", help="what to embed")
     parser.add_argument(
-        "-o", "--output", required=True, metavar="OUT", help="written whole at the end, or not at all"
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help="written whole at the end, or not at all",
     )
     parser.add("--batch_size", int, 64, help="images that pass through the network at a time")
     parser.add("--corrupt_share", float, 0.001, help="share of images that may be undecodable")
@@ -74,7 +78,7 @@ def _check_output(output: Path) -> None:
 
 
 def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:
-    """The sources behind ``paths``, each with what its keys begin with. Raises UserError as they do."""
+    """The sources behind ``paths``, each with what its keys begin with."""
     from urface.data import celeba
     from urface.data.manifest import MANIFEST_NAMES
     from urface.data.open import open_faces
@@ -86,7 +90,7 @@ def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:
         path = Path(given)
         prefix = f"{given.rstrip('/')}/" if len(paths) > 1 else ""
         if path.is_file() and is_image_name(path.name):
-            # One image among thousands of arguments costs a source of one: small beside its decoding.
+            # A source of one image costs little beside decoding it.
             sources.append(("", _files(given, Path(), [given])))
         elif path.is_dir() and not any((path / name).is_file() for name in described):
             sources.append((prefix, _files(given, path, _images_below(path))))
@@ -104,7 +108,9 @@ def _images_below(folder: Path) -> list[str]:
     found = []
     for here, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [os.path.relpath(f"{here}/{name}", folder) for name in files if is_image_name(name)]
+        found += [
+            os.path.relpath(f"{here}/{name}", folder) for name in files if is_image_name(name)
+        ]
     return found
 
 
@@ -148,7 +154,9 @@ class FaceReader:
                 ahead = pool.submit(self._read, _take(places, size))
                 yield self._good(found)
 
-    def _read(self, places: list[tuple[str, FaceSource, int]]) -> list[tuple[str, np.ndarray | str]]:
+    def _read(
+        self, places: list[tuple[str, FaceSource, int]]
+    ) -> list[tuple[str, np.ndarray | str]]:
         """Key and frame of each image, or in place of the frame why there is none."""
         from urface.data.decode import DecodeError
 
@@ -176,8 +184,8 @@ class FaceReader:
         # At least one is forgiven: 0.1 % of a small set would be none at all.
         if self._share == 0 or self.corrupt > max(1.0, self._share * self.total):
             raise UserError(
-                f"{self.corrupt} of {self.total} images cannot be decoded, more than --corrupt-share "
-                f"{self._share:g} allows; the last: {reason}"
+                f"{self.corrupt} of {self.total} images cannot be decoded, more than "
+                f"--corrupt-share {self._share:g} allows; the last: {reason}"
             )
         tqdm.write(f"left out: {reason}", file=sys.stderr)
 

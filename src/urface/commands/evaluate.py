@@ -11,8 +11,8 @@ from urface.commands.parser import CommandParser, note
 from urface.types import UserError
 
 SUMMARY = """\
-Judge a model on aligned LFW: 10-fold accuracy, TAR at FAR, and search in a gallery, each rate with its
-95 % interval and counts, as a table."""
+Judge a model on aligned LFW: 10-fold accuracy, TAR at FAR, and search in a gallery, each rate with
+its 95 % interval and counts, as a table."""
 EXAMPLES = """\
   urface evaluate runs/mine/model.safetensors --lfw lfw112.tar --pairs pairs.txt
   urface evaluate runs/mine --lfw lfw/ --pairs pairs.txt --degraded --json degraded.json
@@ -22,7 +22,9 @@ EXAMPLES = """\
 def run(arguments: list[str]) -> int:
     parser = CommandParser("urface evaluate", SUMMARY, EXAMPLES)
     parser.add("model", str, help="model.safetensors, or the folder of a run")
-    parser.add("--lfw", str, required=True, help="aligned LFW, a folder or a tar of Name/Name_0001.jpg")
+    parser.add(
+        "--lfw", str, required=True, help="aligned LFW, a folder or a tar of Name/Name_0001.jpg"
+    )
     parser.add("--pairs", str, required=True, help="its pairs.txt")
     parser.add_flag("--degraded", help="degrade both faces of a pair and all probes")
     parser.add("--method", Literal["likelihood", "cosine"], "likelihood", help="the score")

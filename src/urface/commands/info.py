@@ -7,8 +7,8 @@ import numpy as np
 from urface.commands.parser import CommandParser
 
 SUMMARY = """\
-Count the images and people of a data set, its images per person, and the mean of each variation label.
-Reads no pixels; `urface data check` does."""
+Count the images and people of a data set, its images per person, and the mean of each variation
+label. Reads no pixels; `urface data check` does."""
 EXAMPLES = """\
   urface data info faces.tar
   urface data info faces/manifest.parquet"""

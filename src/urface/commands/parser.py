@@ -1,4 +1,4 @@
-"""Arguments of commands: help with examples, and errors of one line that name the nearest right key."""
+"""Arguments of commands: help with examples, errors of one line that name the nearest key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urface.types import UserError
 
 
 class Command(NamedTuple):
-    """Where ``run(arguments) -> exit code`` lies, imported only when it is wanted, and one line on it."""
+    """Where ``run(arguments) -> exit code`` lies, imported when wanted, and one line on it."""
 
     module: str
     summary: str
@@ -29,9 +29,10 @@ class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
 class CommandParser(ArgumentParser):
     """Raises UserError with one line where argparse would print its usage and exit."""
 
-    def __init__(self, prog: str, summary: str, examples: str) -> None:
+    def __init__(self, prog: str, summary: str, examples: str, usage: str | None = None) -> None:
         super().__init__(
             prog=prog,
+            usage=usage,
             description=summary,
             epilog=f"examples:\n{examples}",
             formatter_class=HelpFormatter,
@@ -81,12 +82,12 @@ def explain(message: str, hints: Mapping[str, Any]) -> str:
 
 
 def suggestion(key: str, known: Iterable[str], prefix: str = "") -> str:
-    """``, did you mean ...?`` with the known key nearest to ``key``, or nothing."""
+    """`` (did you mean ...?)`` with the known key nearest to ``key``, or nothing."""
     known = list(known)
     # A forgotten section (input_size for model.input_size) is as common as a slip of the finger.
     same_end = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
     near = same_end or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    return f", did you mean {prefix}{near[0]}?" if near else ""
+    return f" (did you mean {prefix}{near[0]}?)" if near else ""
 
 
 def describe(hint: Any) -> str:
@@ -107,7 +108,9 @@ def dispatch(
     """Run the command that ``arguments`` begins with on the rest of them; its exit code."""
     if not arguments or arguments[0] in ("-h", "--help"):
         width = max(len(name) for name in commands) + 2
-        listed = "\n".join(f"  {name:{width}}{command.summary}" for name, command in commands.items())
+        listed = "\n".join(
+            f"  {name:{width}}{command.summary}" for name, command in commands.items()
+        )
         print(f"usage: {prog} COMMAND ...\n\n{summary}\n\ncommands:\n{listed}\n")
         print(f"examples:\n{examples}\n\n{prog} COMMAND --help says more.")
         return 0

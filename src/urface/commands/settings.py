@@ -1,4 +1,4 @@
-"""Settings from a packaged recipe, then YAML files, then dotted options, each over what came before."""
+"""Settings: a packaged recipe, YAML files over it, dotted options over both."""
 
 from __future__ import annotations
 
@@ -41,37 +41,49 @@ def read_settings(
 ) -> Settings:
     """``settings`` as the command line gives them; ``recipe`` is the one taken where none is named.
 
-    Raises UserError with one line for an unknown key, a wrong type, a file that is missing or not YAML.
+    Raises UserError with one line for an unknown key, a wrong type or a file that is not YAML.
     """
     names = recipe_names(settings)
-    parser = CommandParser(prog, summary, examples)
-    chosen = f" (default: {recipe})" if recipe else ""
-    parser.add_argument("--recipe", metavar="NAME", help=f"one of {', '.join(names)}{chosen}")
-    parser.add_argument("--config", metavar="FILE", help="YAML over the recipe; may be repeated")
-    parser.add_argument("--print_config", action="store_true", help="print the settings and stop")
+    usage = f"{prog} [--recipe NAME] [--config FILE ...] [--SETTING VALUE ...]"
+    parser = CommandParser(prog, summary, examples, usage)
+    _add_files(parser, f"one of {', '.join(names)}" + (f" (default: {recipe})" if recipe else ""))
     _add_fields(parser, settings)
 
-    # The files are read before jsonargparse sees them, so that an unknown key can be named with its file.
+    # Read before jsonargparse sees them, so that an unknown key is named with its file.
     files = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    files.add_argument("--recipe", default=recipe)
-    files.add_argument("--config", action="append", default=[])
-    files.add_argument("--print_config", action="store_true")
+    _add_files(files)
     wanted = [underscored(argument) for argument in arguments]
     try:
         given, dotted = files.parse_known_args(wanted)
     except argparse.ArgumentError as error:
         raise UserError(str(error)) from None
-    layers = [_recipe(given.recipe, names)] if given.recipe else []
-    layers += [(path, _read(path)) for path in given.config]
+    name = getattr(given, "recipe", recipe)
+    layers = [_recipe(name, names)] if name else []
+    layers += [(path, _read(path)) for path in getattr(given, "config", [])]
     values = parser.get_defaults()
     for where, text in layers:
         values = _overlay(parser, values, where, text)
     parsed = parser.parse_args(dotted, namespace=values)
     built = _build(settings, parsed.as_dict())
-    if given.print_config:
+    if hasattr(given, "print_config"):
         yaml.safe_dump(as_dict(built), sys.stdout, sort_keys=False)
         raise SystemExit(0)
     return built
+
+
+def _add_files(parser: argparse.ArgumentParser, recipes: str = "") -> None:
+    nothing = argparse.SUPPRESS  # keeps "default: null" out of the help
+    parser.add_argument("--recipe", metavar="NAME", default=nothing, help=recipes)
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        action="append",
+        default=nothing,
+        help="YAML over the recipe; may be repeated",
+    )
+    parser.add_argument(
+        "--print_config", action="store_true", default=nothing, help="print the settings and stop"
+    )
 
 
 def _recipe(name: str, names: list[str]) -> tuple[str, str]:
@@ -127,11 +139,12 @@ def _leaves(values: dict[Any, Any], known: dict[str, Any], prefix: str = "") -> 
 
 
 def _add_fields(parser: CommandParser, settings: type, prefix: str = "") -> None:
-    hints, docs = get_type_hints(settings), field_docs(settings)
+    hints: dict[str, Any] = get_type_hints(settings)
+    docs = field_docs(settings)
     for field in dataclasses.fields(settings):  # type: ignore[arg-type]
         key, hint = prefix + field.name, hints[field.name]
         if dataclasses.is_dataclass(hint):
-            _add_fields(parser, hint, f"{key}.")  # type: ignore[arg-type]
+            _add_fields(parser, hint, f"{key}.")
         else:
             parser.add(f"--{key}", hint, field.default, docs.get(field.name, ""))
 
@@ -153,7 +166,7 @@ def field_docs(settings: type) -> dict[str, str]:
 
 
 def _build(settings: type[Settings], values: dict[str, Any]) -> Settings:
-    hints = get_type_hints(settings)
+    hints: dict[str, Any] = get_type_hints(settings)
     parts = {}
     for field in dataclasses.fields(settings):  # type: ignore[arg-type]
         hint, value = hints[field.name], values[field.name]

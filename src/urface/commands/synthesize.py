@@ -6,9 +6,9 @@ from urface.commands.parser import CommandParser
 from urface.types import UserError
 
 SUMMARY = """\
-Write synthetic faces as an ordinary data set: OUT/p00012/003.jpg and OUT/manifest.parquet with what is
-varied in each. A face depends on seed, identity and shot alone, so the same call makes the same faces;
-an interrupted one goes on where it stopped."""
+Write synthetic faces as an ordinary data set: OUT/p00012/003.jpg and OUT/manifest.parquet with what
+is varied in each. A face depends on seed, identity and shot alone, so the same call makes the same
+faces; an interrupted one goes on where it stopped."""
 EXAMPLES = """\
   urface data synthesize faces --identities 100 --shots 10
   urface data synthesize unseen --identities 50 --first-identity 100 --shots 4

@@ -9,8 +9,8 @@ from urface.config import TrainSettings
 
 SUMMARY = """\
 Train both stages, the embedding and then its uncertainty, and write <run.out>/model.safetensors.
-An interrupted run goes on from its last checkpoint when it is started again; a finished one is left as
-it is. Settings come from the recipe, then from each --config, then from the options below."""
+An interrupted run goes on from its last checkpoint when it is started again; a finished one is left
+as it is. Settings come from the recipe, then from each --config, then from the options below."""
 EXAMPLES = """\
   urface train --recipe cpu-small --data.train faces.tar --run.out runs/mine
   urface train --recipe paper --data.train ms1m/manifest.parquet --optim.batch_size 512
