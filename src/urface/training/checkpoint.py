@@ -41,7 +41,11 @@ class Checkpoint:
 
 
 def save(
-    folder: Path, step: int, shared: dict[str, Tensor], own: dict[str, Tensor], values: dict[str, Any]
+    folder: Path,
+    step: int,
+    shared: dict[str, Tensor],
+    own: dict[str, Tensor],
+    values: dict[str, Any],
 ) -> Path:
     """Save a checkpoint of all ranks; every rank calls this. ``own`` is what only this rank holds."""
     final = folder / f"step_{step:08d}"

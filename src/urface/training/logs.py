@@ -49,7 +49,10 @@ class Log:
         for name, value in values.items():
             self._writer.add_scalar(f"{self.stage}/{name}", value, step)
 
-    def close(self) -> None:
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._bar.close()
         if self._file is not None:
             self._file.close()

@@ -51,7 +51,6 @@ def train_embedding(
     if distributed.world_size() > 1:
         network = DistributedDataParallel(model)
     model.train()
-    log = Log(out, STAGE, first, steps, progress and distributed.rank() == 0)
     clock = time.monotonic()
     loader = batches(
         frames,
@@ -62,7 +61,8 @@ def train_embedding(
         settings.run.seed,
         rank_part(settings.optim.batch_size),
     )
-    with catch_termination() as termination:
+    bar = progress and distributed.rank() == 0
+    with catch_termination() as termination, Log(out, STAGE, first, steps, bar) as log:
         for step, batch in enumerate(loader, start=first):
             rate = schedule(step, steps, settings.optim)
             set_rate(optimizer, rate)
@@ -96,13 +96,14 @@ def train_embedding(
             log.step()
             if done % settings.run.log_every == 0 or done == steps:
                 seconds = time.monotonic() - clock
-                log.write(done, measured(terms.named, norm, confidence, rate, done - first, seconds))
+                log.write(
+                    done, measured(terms.named, norm, confidence, rate, done - first, seconds)
+                )
             stop = termination.requested
             if done % settings.run.checkpoint_every == 0 or done == steps or stop:
                 save(settings, model, prototypes, optimizer, done, frames)
             if stop:
                 raise StopRequested(f"stopped by a signal at step {done}; run again to go on")
-    log.close()
     return steps
 
 
@@ -122,7 +123,12 @@ def to_device(batch: FaceBatch, env: Environment) -> tuple[Tensor, Tensor]:
 
 
 def measured(
-    terms: dict[str, Tensor], norm: Tensor, confidence: Tensor, rate: float, steps: int, seconds: float
+    terms: dict[str, Tensor],
+    norm: Tensor,
+    confidence: Tensor,
+    rate: float,
+    steps: int,
+    seconds: float,
 ) -> dict[str, float]:
     """What a line of the log says of a step."""
     detached = confidence.detach()

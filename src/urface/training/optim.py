@@ -61,7 +61,9 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group["factor"]
 
 
-def clip_gradients(shared: Iterable[nn.Parameter], sharded: Iterable[nn.Parameter], limit: float) -> Tensor:
+def clip_gradients(
+    shared: Iterable[nn.Parameter], sharded: Iterable[nn.Parameter], limit: float
+) -> Tensor:
     """Scale all gradients down to a norm of ``limit``; the norm before that, a scalar tensor.
 
     ``shared`` parameters are alike on every rank, ``sharded`` ones (the prototypes) differ: their part

@@ -38,13 +38,10 @@ def train_uncertainty(
     model.requires_grad_(False).eval()
     head = add_uncertainty_head(model).requires_grad_(True)
     parameters = list(head.parameters())
-    optimizer = torch.optim.SGD(
-        parameters, lr=plan.learning_rate, momentum=0.9, weight_decay=0.0
-    )
+    optimizer = torch.optim.SGD(parameters, lr=plan.learning_rate, momentum=0.9, weight_decay=0.0)
     sampler = PairSampler(
         frames.source.labels, plan.identities, plan.images_per_identity, settings.run.seed
     )
-    log = Log(Path(settings.run.out), STAGE, 0, plan.steps, progress and distributed.rank() == 0)
     clock = time.monotonic()
     loader = batches(
         frames,
@@ -55,45 +52,50 @@ def train_uncertainty(
         settings.run.seed + 1,  # other augmentations than stage one's
         rank_people(plan, sampler),
     )
-    for step, batch in enumerate(loader):
-        for group in optimizer.param_groups:
-            group["lr"] = plan.learning_rate * (0.1 if step >= plan.decay_at * plan.steps else 1.0)
-        images, labels = to_device(batch, env)
-        with torch.no_grad(), env.autocast():
-            trunk = model.trunk(images)
-            mean = model.normalised(trunk)
-        if step == 0:
-            start_at_distances(head, mean, trunk, labels)
+    bar = progress and distributed.rank() == 0
+    with Log(Path(settings.run.out), STAGE, 0, plan.steps, bar) as log:
+        for step, batch in enumerate(loader):
+            for group in optimizer.param_groups:
+                group["lr"] = plan.learning_rate * (
+                    0.1 if step >= plan.decay_at * plan.steps else 1.0
+                )
+            images, labels = to_device(batch, env)
+            with torch.no_grad(), env.autocast():
+                trunk = model.trunk(images)
+                mean = model.normalised(trunk)
+            if step == 0:
+                start_at_distances(head, mean, trunk, labels)
 
-        log_variance = -head(trunk)
-        loss = uncertainty_loss(mean, log_variance.exp(), labels)
-        # A weight decay on the weights alone: the bias is the level of the variance itself.
-        decay = plan.weight_decay * head.fc.weight.square().sum() / 2
+            log_variance = -head(trunk)
+            loss = uncertainty_loss(mean, log_variance.exp(), labels)
+            # A weight decay on the weights alone: the bias is the level of the variance itself.
+            decay = plan.weight_decay * head.fc.weight.square().sum() / 2
 
-        optimizer.zero_grad(set_to_none=True)
-        (loss + decay).backward()
-        for parameter in parameters:
-            assert parameter.grad is not None
-            distributed.all_reduce_sum(parameter.grad).div_(distributed.world_size())
-        norm = clip_gradients(parameters, [], settings.optim.clip)
-        if not bool(torch.isfinite(loss.detach() + norm)):
-            stop_not_finite(
-                Path(settings.run.out),
-                STAGE,
-                step,
-                plan.learning_rate,
-                {"L_unc": loss},
-                norm,
-                (-log_variance).exp(),
-                batch,
-                frames.source.keys,
-            )
-        optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            (loss + decay).backward()
+            for parameter in parameters:
+                assert parameter.grad is not None
+                distributed.all_reduce_sum(parameter.grad).div_(distributed.world_size())
+            norm = clip_gradients(parameters, [], settings.optim.clip)
+            if not bool(torch.isfinite(loss.detach() + norm)):
+                stop_not_finite(
+                    Path(settings.run.out),
+                    STAGE,
+                    step,
+                    plan.learning_rate,
+                    {"L_unc": loss},
+                    norm,
+                    (-log_variance).exp(),
+                    batch,
+                    frames.source.keys,
+                )
+            optimizer.step()
 
-        log.step()
-        if (step + 1) % settings.run.log_every == 0 or step + 1 == plan.steps:
-            log.write(step + 1, measured(loss, log_variance, step + 1, time.monotonic() - clock))
-    log.close()
+            log.step()
+            if (step + 1) % settings.run.log_every == 0 or step + 1 == plan.steps:
+                log.write(
+                    step + 1, measured(loss, log_variance, step + 1, time.monotonic() - clock)
+                )
 
 
 def rank_people(plan: UncertaintySettings, sampler: PairSampler) -> slice:
