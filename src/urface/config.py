@@ -72,10 +72,14 @@ class VariationSettings:
     def __post_init__(self) -> None:
         for name in ("low_resolution", "occlusion", "flip", "shrink_share"):
             value = getattr(self, name)
-            _require(0 <= value <= 1, f"variations.{name} is a probability from 0 to 1, got {value}")
+            _require(
+                0 <= value <= 1, f"variations.{name} is a probability from 0 to 1, got {value}"
+            )
         for name in ("blur_kernels", "shrink_pixels", "occlusion_blocks"):
             low, high = getattr(self, name)
-            _require(1 <= low <= high, f"variations.{name} must be [low, high], got [{low}, {high}]")
+            _require(
+                1 <= low <= high, f"variations.{name} must be [low, high], got [{low}, {high}]"
+            )
         _require(
             all(kernel % 2 == 1 for kernel in self.blur_kernels),
             f"variations.blur_kernels must be odd, got {list(self.blur_kernels)}",
@@ -208,7 +212,9 @@ class OptimSettings:
             _require(0 <= share < 1, f"optim.{name} is a share from 0 up to 1, got {share}")
         for name in ("confidence_factor", "weight_decay"):
             _require(getattr(self, name) >= 0, f"optim.{name} must not be negative")
-        _require(0 <= self.momentum < 1, f"optim.momentum must be from 0 up to 1, got {self.momentum}")
+        _require(
+            0 <= self.momentum < 1, f"optim.momentum must be from 0 up to 1, got {self.momentum}"
+        )
         first, second = self.step_shares
         _require(
             0 <= first <= second <= 1,
@@ -233,7 +239,9 @@ class UncertaintySettings:
     def __post_init__(self) -> None:
         _require(self.steps >= 0, "uncertainty.steps must not be negative")
         _require(self.identities >= 1, "uncertainty.identities must be at least 1")
-        _require(self.images_per_identity >= 2, "uncertainty.images_per_identity must be at least 2")
+        _require(
+            self.images_per_identity >= 2, "uncertainty.images_per_identity must be at least 2"
+        )
         _require(self.learning_rate > 0, "uncertainty.learning_rate must be above 0")
         _require(self.weight_decay >= 0, "uncertainty.weight_decay must not be negative")
         _require(

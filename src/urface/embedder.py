@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from urface.config import ModelSettings, RunSettings
 from urface.data.decode import resize_image
-from urface.environment import environment
+from urface.environment import environment, placed
 from urface.models.files import load_model
 from urface.models.urface import URFace
 from urface.types import Array, FaceEmbedding, UserError, is_torch, to_numpy
@@ -49,7 +49,7 @@ class Embedder:
         self._environment = environment(RunSettings(device=device, precision=precision))
         self.settings = settings
         self.facts = facts or {}
-        self.model = model.eval().to(self._environment.device, memory_format=torch.channels_last)
+        self.model = placed(model.eval(), self._environment.device)
 
     @property
     def num_sub_embeddings(self) -> int:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from urface import distributed
 from urface.config import RunSettings
 from urface.types import UserError
+
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -21,9 +26,7 @@ class Environment:
     dtype: torch.dtype
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, self.dtype, enabled=self.dtype is not torch.float32
-        )
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
 
 
 def environment(settings: RunSettings) -> Environment:
@@ -42,6 +45,13 @@ def environment(settings: RunSettings) -> Environment:
     else:
         bf16 = settings.precision == "bf16"
     return Environment(device, torch.bfloat16 if bf16 else torch.float32)
+
+
+def placed(module: Network, device: torch.device) -> Network:
+    """``module`` on ``device`` in channels_last, the format that convolutions in bfloat16 like."""
+    module.to(device)
+    # torch's signatures leave out the keyword that its documentation gives.
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def cpu_has_bf16() -> bool:

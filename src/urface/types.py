@@ -119,7 +119,8 @@ class FaceEmbedding:
     def uncertainty(self) -> Array:
         """[B], one number per face: the mean over K of log variance; larger is less sure."""
         if is_torch(self.variance):
-            return self.variance.log().mean(1)
+            logarithm: Array = self.variance.log().mean(1)  # type: ignore[union-attr]
+            return logarithm
         return np.log(self.variance).mean(1)
 
     def __getitem__(self, index: Any) -> FaceEmbedding:

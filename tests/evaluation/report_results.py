@@ -158,7 +158,11 @@ def fake_results() -> dict[str, Any]:
             "note": "Mean log σ² of a face over its 16 sub-embeddings; larger is less sure.",
             "by_condition": [
                 {"key": "clean", "name": "Clean", "quantiles": [-4.1, -3.7, -3.4, -3.1, -2.4]},
-                {"key": "degraded", "name": "Degraded", "quantiles": [-3.6, -2.9, -2.3, -1.6, -0.8]},
+                {
+                    "key": "degraded",
+                    "name": "Degraded",
+                    "quantiles": [-3.6, -2.9, -2.3, -1.6, -0.8],
+                },
             ],
             "examples": [
                 {

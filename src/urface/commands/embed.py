@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 SUMMARY = """\
 Embed aligned faces. PATHS are image files, folders (images at any depth), tars, manifests (.csv,
-.parquet) and CelebA. OUT holds mean, confidence and variance of every face, and its key: for an image
-file its path as given; for a folder, tar or manifest the path within, after the name given where
-there are several PATHS. Read it with urface.FaceEmbedding.load and urface.types.load_keys.
+.parquet) and CelebA. OUT holds mean, confidence and variance of every face, and its key: for an
+image file its path as given; for a folder, tar or manifest the path within, after the name given
+where there are several PATHS. Read it with urface.FaceEmbedding.load and urface.types.load_keys.
 
-An image that cannot be decoded is named and left out, up to --corrupt-share of all, at least one."""
+An image that cannot be decoded is named and left out: up to --corrupt-share of all, at least 1."""
 EXAMPLES = """\
   urface embed runs/mine/model.safetensors faces/ -o faces.safetensors
   urface embed runs/mine a.jpg b.jpg more.tar --output all.safetensors --batch-size 256

@@ -7,8 +7,8 @@ from urface.config import ReproduceSettings
 
 SUMMARY = """\
 Train the rows of the paper's comparison, judge each on people it has not seen, clean and degraded,
-and write <out>/report.html. Without --train, --test-lfw and --pairs it makes synthetic faces. What is
-done is kept: a second run goes on, or says that it is done."""
+and write <out>/report.html. Without --train, --test-lfw and --pairs it makes synthetic faces. What
+is done is kept: a second run goes on, or says that it is done."""
 EXAMPLES = """\
   urface reproduce --recipe demo
   urface reproduce --recipe real-small --train celeba.tar --test-lfw lfw112.tar --pairs pairs.txt

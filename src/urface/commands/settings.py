@@ -121,7 +121,7 @@ def _overlay(parser: CommandParser, values: Any, where: str, text: str) -> Any:
         if key not in parser.hints:
             raise UserError(f"{where}: unknown key {key}{suggestion(key, parser.hints)}")
     try:
-        return parser.parse_object(loaded, cfg_base=values)
+        return parser.parse_object(loaded, namespace=values)
     except UserError as error:
         raise UserError(f"{where}: {str(error).rpartition('; see')[0]}") from None
     except (TypeError, ValueError) as error:
@@ -141,9 +141,9 @@ def _leaves(values: dict[Any, Any], known: dict[str, Any], prefix: str = "") -> 
 def _add_fields(parser: CommandParser, settings: type, prefix: str = "") -> None:
     hints: dict[str, Any] = get_type_hints(settings)
     docs = field_docs(settings)
-    for field in dataclasses.fields(settings):  # type: ignore[arg-type]
+    for field in dataclasses.fields(settings):
         key, hint = prefix + field.name, hints[field.name]
-        if dataclasses.is_dataclass(hint):
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             _add_fields(parser, hint, f"{key}.")
         else:
             parser.add(f"--{key}", hint, field.default, docs.get(field.name, ""))
@@ -170,5 +170,6 @@ def _build(settings: type[Settings], values: dict[str, Any]) -> Settings:
     parts = {}
     for field in dataclasses.fields(settings):  # type: ignore[arg-type]
         hint, value = hints[field.name], values[field.name]
-        parts[field.name] = _build(hint, value) if dataclasses.is_dataclass(hint) else value
+        nested = isinstance(hint, type) and dataclasses.is_dataclass(hint)
+        parts[field.name] = _build(hint, value) if nested else value
     return settings(**parts)

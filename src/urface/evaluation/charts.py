@@ -121,7 +121,7 @@ def line_chart(
     """One curve over training steps, its last value written at its end."""
     known = [point for point in points if point is not None]
     frame = Frame(x, y, left=40, top=12, width=248, height=118)
-    body = _axes(frame, ticks(*x), ticks(*y, about=3))
+    body = _axes(frame, ticks(*x), ticks(*y))
     body += f'<path class="line" d="{_path(frame, points)}"/>'
     if not known:
         return _svg(340, 164, f"{name}: no values", body)
@@ -166,19 +166,17 @@ def box_chart(rows: Sequence[tuple[str, Sequence[float]]], axis: str) -> str:
     return _svg(340, bottom + 38, f"{axis}. {label}", body)
 
 
-def discard_chart(
-    shares: Sequence[float],
-    error: Sequence[float],
-    low: Sequence[float],
-    high: Sequence[float],
-    random: float | None,
-) -> str:
-    """Error over the share of faces discarded, with its band; dashed: discarding at random."""
-    top = max([*high, *error, random or 0.0, 1e-6]) * 1.08
-    frame = Frame((0.0, max([*shares, 1e-6])), (0.0, top), left=46, top=22, width=278, height=164)
+def discard_chart(points: Sequence[tuple[float, float, float, float]], random: float | None) -> str:
+    """Error over the share discarded, with its band; dashed: discarding at random.
+
+    points (share, error, low, high), all in 0..1, by rising share, one or more.
+    """
+    top = max(max(high for *_, high in points), random or 0.0, 1e-6) * 1.08
+    last = max(points[-1][0], 1e-6)
+    frame = Frame((0.0, last), (0.0, top), left=46, top=22, width=278, height=164)
     body = _axes(frame, ticks(*frame.x), ticks(*frame.y), percent=True)
-    band = _path(frame, list(zip(shares, high, strict=True)))
-    band += _path(frame, list(zip(shares, low, strict=True))[::-1]).replace("M", "L", 1)
+    band = _path(frame, [(share, high) for share, _, _, high in points])
+    band += _path(frame, [(share, low) for share, _, low, _ in points[::-1]]).replace("M", "L", 1)
     body += f'<path class="band" d="{band}Z"/>'
     if random is not None:
         y = frame.py(random)
@@ -189,18 +187,16 @@ def discard_chart(
             f'<text x="{frame.left + frame.width:g}" y="{text_y:.1f}" text-anchor="end">'
             f"at random {100 * random:.1f}%</text>"
         )
-    curve = list(zip(shares, error, strict=True))
+    curve = [(share, error) for share, error, _, _ in points]
     body += f'<path class="line" d="{_path(frame, curve)}"/>'
     body += "".join(
         f'<circle class="dot" cx="{frame.px(s):.1f}" cy="{frame.py(e):.1f}" r="2.6"/>'
         for s, e in curve
     )
     body += '<text x="8" y="12">error</text>'
-    body += (
-        '<text x="324" y="220" text-anchor="end">share of faces discarded, least sure first</text>'
-    )
+    body += '<text x="324" y="220" text-anchor="end">share discarded, least sure first</text>'
     label = (
-        f"Error {100 * error[0]:.1f}% with {100 * shares[0]:.0f}% of the faces discarded,"
-        f" {100 * error[-1]:.1f}% with {100 * shares[-1]:.0f}% discarded"
+        f"Error {100 * curve[0][1]:.1f}% with {100 * curve[0][0]:.0f}% discarded,"
+        f" {100 * curve[-1][1]:.1f}% with {100 * curve[-1][0]:.0f}% discarded"
     )
     return _svg(340, 226, label, body)

@@ -71,7 +71,7 @@ def heat_cells(sigma: Sequence[float], low: float, high: float) -> str:
         )
     label = f"{len(sigma)} uncertainties {SIGMA}: " + ", ".join(f"{value:.3g}" for value in sigma)
     return (
-        f'<svg class="heat" viewBox="0 0 {side * 10} {rows * 10}" role="img"'
+        f'<svg class="heat" shape-rendering="crispEdges" viewBox="0 0 {side * 10} {rows * 10}" role="img"'
         f' aria-label="{escape(label)}">{"".join(cells)}</svg>'
     )
 
@@ -80,7 +80,7 @@ def heat_legend(low: float, high: float) -> str:
     """SVG bar of the colour scale with its two ends and its middle in numbers."""
     steps = 40
     bar = "".join(
-        f'<rect x="{i * 6}" y="0" width="6.2" height="12"'
+        f'<rect x="{i * 6}" y="0" width="6" height="12" shape-rendering="crispEdges"'
         f' fill="{sequential_colour(i / (steps - 1))}"/>'
         for i in range(steps)
     )

@@ -47,7 +47,9 @@ class Evaluation:
         lines += ["", "| what | rate [95 % interval] (counts) |", "|---|---|"]
         lines += [f"| {name} | {rate.format()} |" for name, rate in self._rates()]
         if self.failures:
-            lines.append(f"\n{len(self.failures)} images could not be embedded and count as failures.")
+            lines.append(
+                f"\n{len(self.failures)} images could not be embedded and count as failures."
+            )
         return "\n".join(lines)
 
     def _rates(self) -> list[tuple[str, Rate]]:

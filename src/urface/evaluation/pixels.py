@@ -20,7 +20,8 @@ def embed_pixels(
     """Grey pixels at SIDE x SIDE, standardised and of unit length: K = 1, D = SIDE^2."""
     places = np.unique(needed[needed >= 0])
     row = np.full(len(source), -1, np.int64)
-    vectors, failures = [], {}
+    vectors: list[np.ndarray] = []
+    failures: dict[str, str] = {}
     for place in places:
         key = source.keys[place]
         try:

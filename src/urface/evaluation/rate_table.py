@@ -95,7 +95,6 @@ def _cell(rate: Rate | None) -> str:
 def detail_table(condition: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     """Every rate of one condition with two decimals, its threshold and the false rate achieved."""
     titles = (
-        "Model",
         "Rate",
         "Value",
         "95% interval",
@@ -106,46 +105,48 @@ def detail_table(condition: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
         "Standard error over folds",
     )
     head = "".join(f'<th scope="col">{title}</th>' for title in titles)
-    body = "".join(
-        f'<tr><th scope="row">{escape(str(row["name"]))}</th>'
-        + "".join(f"<td>{text}</td>" for text in _detail_cells(detail))
-        + "</tr>"
-        for row in rows
-        for detail in details(row, condition["key"])
-    )
+    body = ""
+    for row in rows:
+        lines = "".join(_detail_line(detail) for detail in details(row, condition["key"]))
+        seed = f", seed {row['seed']}" if row.get("seed") is not None else ""
+        body += (
+            f'<tbody><tr class="group"><th scope="rowgroup" colspan="{len(titles)}">'
+            f"{escape(str(row['name']) + seed)}</th></tr>{lines}</tbody>"
+        )
     name = escape(str(condition["name"]))
     table = (
-        f'<table class="plain numbers"><caption>{name}: every rate in percent</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f'<table class="plain numbers"><caption>{name}: every rate, in percent</caption>'
+        f"<thead><tr>{head}</tr></thead>{body}</table>"
     )
     return scroll_box(f"Every rate, {condition['name']}", table)
 
 
-def _detail_cells(detail: Detail) -> list[str]:
-    """The escaped texts of one line; a withheld rate gives its reason and no number."""
-    rate = detail.rate
+def _detail_line(detail: Detail) -> str:
+    """One line of the table; a withheld rate gives its reason and no number."""
+    rate, achieved = detail.rate, detail.achieved
+    head = f'<th scope="row">{escape(detail.title)}</th>'
     if is_withheld(rate):
-        reason_text = f'<span class="withheld">withheld</span>: {escape(reason(rate))}'
-        return [escape(detail.title), reason_text, *[""] * 6]
-    achieved = detail.achieved
-    achieved_text = ""
-    if achieved is not None:
-        achieved_text = (
-            f"withheld: {escape(reason(achieved))}"
-            if is_withheld(achieved)
-            else f"{percent(achieved['value'], 2)}"
+        text = f'<span class="withheld">withheld</span>: {escape(reason(rate))}'
+        return f'<tr>{head}<td colspan="7">{text}</td></tr>'
+    if achieved is None:
+        false_rate = ""
+    elif is_withheld(achieved):
+        false_rate = f"withheld: {escape(reason(achieved))}"
+    else:
+        false_rate = (
+            f"{percent(achieved['value'], 2)}"
             f" <small>{interval(achieved, 2)}, {counts(achieved)}</small>"
         )
-    return [
-        escape(detail.title),
+    cells = (
         percent(rate["value"], 2),
         interval(rate, 2),
         counts(rate),
         str(rate.get("failures", 0)),
-        achieved_text,
+        false_rate,
         "" if detail.threshold is None else f"{detail.threshold:.5g}",
         "" if detail.standard_error is None else percent(detail.standard_error, 2),
-    ]
+    )
+    return f"<tr>{head}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def key_value_table(caption: str, titles: tuple[str, str], items: Mapping[str, str]) -> str:

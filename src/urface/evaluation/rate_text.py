@@ -69,12 +69,12 @@ def details(row: Mapping[str, Any], condition: str) -> Iterator[Detail]:
         error = verification.get("standard_error")
         yield Detail("Accuracy", verification["accuracy"], standard_error=error)
     for point in verification.get("tar") or ():
-        title = f"TAR at FAR {point['far']:.4g}"
+        title = f"TAR at FAR {100 * point['far']:.4g}%"
         yield Detail(title, point["tar"], point.get("far_achieved"), point.get("threshold"))
     for rank, rate in (identification.get("closed") or {}).items():
         yield Detail(f"Rank-{rank}", rate)
     for point in identification.get("open") or ():
-        title = f"TPIR at FPIR {point['fpir']:.4g}"
+        title = f"TPIR at FPIR {100 * point['fpir']:.4g}%"
         yield Detail(title, point["tpir"], point.get("fpir_achieved"), point.get("threshold"))
 
 
@@ -131,8 +131,8 @@ def caveats(rows: list[Mapping[str, Any]]) -> list[str]:
         "Each rate is in percent, with its 95% Clopper-Pearson (exact binomial) interval and its"
         " counts. The interval covers the chance in which pairs or probes were drawn, as if they"
         " were independent; it does not cover the chance in training.",
-        "TAR and TPIR are at most at the stated false-accept rate: the threshold is the lowest one"
-        " that does not exceed it.",
+        "The threshold of TAR (TPIR) is the lowest one at which the false-accept rate (FPIR) is at"
+        " most the stated one; what it was then stands under the table, with every number.",
     ]
     seeds = sorted({row["seed"] for row in rows if row.get("seed") is not None})
     if len(seeds) == 1:

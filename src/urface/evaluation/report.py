@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -92,7 +93,8 @@ def _lead(results: Mapping[str, Any]) -> str:
 def _about(results: Mapping[str, Any]) -> str:
     """When, for how long and on what, in one line."""
     total = (results.get("seconds") or {}).get("total")
-    facts = [str(results["created"])] if results.get("created") else []
+    created = str(results.get("created") or "")
+    facts = [re.sub(r"^(.{10})T(.{5}).*Z$", r"\1 \2 UTC", created)] if created else []
     facts += [duration(total)] if total is not None else []
     processor = (results.get("machine") or {}).get("processor")
     facts += [str(processor)] if processor else []

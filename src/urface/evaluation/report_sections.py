@@ -32,6 +32,7 @@ _TERMS = {
     "confidence_mean": "Mean confidence s",
     "L_reg": "Confidence regulariser L_reg",
 }
+VARIANCE = SIGMA + "\N{SUPERSCRIPT TWO}"
 _SHOWN_TERMS = ("L_idt", "confidence_mean")  # the others wait in a box that opens
 _WORDS = {
     "Accuracy": "Share of pairs judged rightly (one person or two). The threshold for each part of"
@@ -53,11 +54,14 @@ def trained_section(results: Results) -> str:
         for part, title in (("train", "Trained on"), ("test", "Tested on, people never seen"))
         if data.get(part)
     ]
-    settings = (results.get("settings") or {}).items()
-    network = {k.removeprefix("model."): _plain(v) for k, v in settings if k.startswith("model.")}
+    settings = _flat(results.get("settings") or {}).items()
+    network = {k.rpartition(".")[2]: v for k, v in settings if "model." in k}
     if network:
         tiles.append(_tile("Network", None, network))
-    times = {k: duration(v) for k, v in seconds.items() if k.startswith("train ") or k == "total"}
+    training = [value for part, value in seconds.items() if part.startswith("train ")]
+    times = {f"training ({len(training)} runs)": duration(sum(training))} if training else {}
+    if seconds.get("total") is not None:
+        times["in all"] = duration(seconds["total"])
     if times:
         tiles.append(_tile("Time", None, times))
     return f'<div class="tiles">{"".join(tiles)}</div>' if tiles else ""
@@ -78,7 +82,8 @@ def table_section(results: Results) -> str:
     rows, reference = list(results.get("rows") or ()), list(results.get("reference") or ())
     parts = []
     for condition in results.get("conditions") or ():
-        what = f"<p>{escape(str(condition['what']))}</p>" if condition.get("what") else ""
+        what = str(condition.get("what") or "")
+        what = f"<p>{escape(what[:1].upper() + what[1:])}</p>" if what else ""
         parts.append(f"<h3>{escape(str(condition['name']))}</h3>{what}")
         parts.append(condition_table(condition, rows, reference))
         every = detail_table(condition, [*rows, *reference])
@@ -116,7 +121,7 @@ def _panels(term: str, curves: Sequence[Mapping[str, Any]]) -> str:
     known = [point for _, points in lines for point in points if point is not None]
     if not known:
         return '<p class="muted">No values.</p>'
-    x = (0.0, max(step for step, _ in known))
+    x = (0.0, max(float(max(c["steps"])) for c in curves if c.get(term)))
     y = (min(0.0, min(value for _, value in known)), max(value for _, value in known))
     panels = "".join(
         f'<figure class="panel"><figcaption>{escape(name)}</figcaption>'
@@ -146,11 +151,13 @@ def uncertainty_section(results: Results) -> str:
             f'<ol class="faces">{faces}</ol>'
         )
     if spread:
-        chart = box_chart([(str(row["name"]), row["quantiles"]) for row in spread], "mean log σ²")
+        chart = box_chart(
+            [(str(row["name"]), row["quantiles"]) for row in spread], f"mean log {VARIANCE}"
+        )
         parts.append(
             "<h3>How uncertain the faces of each condition are</h3>"
-            '<figure class="panel single"><figcaption>Mean log σ² of each face, larger is less'
-            f" sure</figcaption>{chart}</figure><p class='muted'>Box: half of the faces;"
+            f'<figure class="panel single"><figcaption>Mean log {VARIANCE} of each face, larger is less'
+            f' sure</figcaption>{chart}</figure><p class="muted">Box: half of the faces;'
             " thick line: the median; whiskers: 5% to 95%.</p>"
         )
     return "".join(parts)
@@ -158,7 +165,7 @@ def uncertainty_section(results: Results) -> str:
 
 def _face(i: int, n: int, example: Mapping[str, Any], low: float, high: float) -> str:
     caption = escape(str(example.get("caption", "")))
-    value = f"mean log σ² {example['uncertainty']:.2f}".replace("-", "\N{MINUS SIGN}")
+    value = f"mean log {VARIANCE} {example['uncertainty']:.2f}".replace("-", "\N{MINUS SIGN}")
     return (
         '<li><figure><div class="pair"><img width="112" height="112"'
         f' src="data:image/png;base64,{escape(str(example["image"]))}"'
@@ -169,23 +176,25 @@ def _face(i: int, n: int, example: Mapping[str, Any], low: float, high: float) -
 
 
 def discard_section(results: Results) -> str:
-    """The error that is left when the least sure faces are put aside."""
-    d = results.get("discard")
-    if not d or not d.get("shares"):
+    """The error that is left when the least sure are put aside; what is withheld is left out."""
+    d = results.get("discard") or {}
+    columns = (d.get(key) or () for key in ("shares", "error", "low", "high"))
+    points = [point for point in zip(*columns, strict=True) if None not in point]
+    if not points:
         return ""
-    chart = discard_chart(d["shares"], d["error"], d["low"], d["high"], d.get("random"))
-    points = zip(d["shares"], d["error"], d["low"], d["high"], strict=True)
     numbers = {
-        f"{100 * share:.0f}%": f"{100 * error:.2f}% [{100 * low:.2f}, {100 * high:.2f}]"
+        f"{100 * share:.1f}%": f"{100 * error:.2f}% [{100 * low:.2f}, {100 * high:.2f}]"
         for share, error, low, high in points
     }
     table = key_value_table("Error with its 95% interval", ("Discarded", "Error"), numbers)
+    random = d.get("random")
+    dashed = " Dashed: as many discarded at random." if random is not None else ""
     name = escape(str(d.get("name", "Error")))
-    dashed = " Dashed: as many faces discarded at random." if d.get("random") is not None else ""
     return (
         f'<figure class="panel single"><figcaption>{name}</figcaption>'
-        f"{chart}</figure><p class='muted'>Band: 95% interval.{dashed} A line that falls says that"
-        f" the uncertainty knows which faces go wrong.</p>{_details('The numbers', table)}"
+        f'{discard_chart(points, random)}</figure><p class="muted">Band: 95% interval.{dashed} A'
+        " line that falls says that the uncertainty knows which ones go wrong.</p>"
+        f"{_details('The numbers', table)}"
     )
 
 
@@ -199,7 +208,7 @@ def repeat_section(results: Results) -> str:
         parts.append("<h3>Time</h3>" + scroll_box("Time", _seconds_table(results["seconds"])))
     for key, title in (("machine", "Machine"), ("settings", "Settings")):
         if results.get(key):
-            items = {name: _plain(value) for name, value in results[key].items()}
+            items = _flat(results[key])
             table = key_value_table(title, ("Name", "Value"), items)
             parts.append(f"<h3>{title}</h3>{_details(f'{len(items)} entries', table)}")
     return "".join(parts)
@@ -225,6 +234,14 @@ def _details(summary: str, body: str) -> str:
     return f"<details><summary>{escape(summary)}</summary>{body}</details>"
 
 
-def _plain(value: object) -> str:
-    """A setting as text: strings as they are, all else as JSON writes it."""
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    """Settings as text by dotted name: strings as they are, all else as JSON writes it."""
+    flat: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{before}{name}.")
+        elif isinstance(value, str):
+            flat[before + name] = value
+        else:
+            flat[before + name] = json.dumps(value, default=str, ensure_ascii=False)
+    return flat

@@ -42,7 +42,7 @@ p { margin: 0.5rem 0; }
 small { font-size: 0.78rem; color: var(--muted); }
 a { color: var(--accent); }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-.lead { font-size: 1.15rem; margin: 0 0 1.2rem; padding: 0.2rem 0 0.2rem 1.2rem;
+.lead { font-size: 1.1rem; margin: 0 0 1.2rem; padding: 0.2rem 0 0.2rem 1.2rem;
   border-left: 4px solid var(--accent); max-width: 50rem; list-style: none; }
 .lead li { margin: 0.35rem 0; overflow-wrap: anywhere; }
 .about, .muted { color: var(--muted); font-size: 0.9rem; }
@@ -86,7 +86,8 @@ th:first-child { padding-left: 0.9rem; }
 .point { fill: var(--accent); }
 .plain th, .plain td { font-size: 0.85rem; padding: 0.32rem 0.9rem; font-weight: 400; }
 .plain thead th { font-weight: 600; }
-.numbers { min-width: 62rem; }
+.numbers td, .numbers tbody th { white-space: nowrap; }
+.numbers .group th { font-weight: 600; color: var(--ink); padding-top: 0.8rem; }
 .pairs td, .pairs tbody th { overflow-wrap: anywhere; width: 50%; }
 .seconds td { width: auto; } .seconds .meter { width: 45%; }
 .meter div { background: var(--accent); height: 0.6rem; min-width: 2px; border-radius: 2px;
@@ -118,10 +119,10 @@ svg .strong { fill: var(--ink); font-weight: 600; }
   grid-template-columns: repeat(auto-fill, minmax(min(9.6rem, 100%), 1fr)); }
 .faces li { padding: 0.6rem; min-width: 0; break-inside: avoid; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0.4rem; align-items: center; }
-.pair img, .heat { width: 100%; aspect-ratio: 1; border-radius: 0.25rem; }
+.pair img, .heat { width: 100%; height: auto; aspect-ratio: 1; border-radius: 0.25rem; }
 .faces figcaption { margin-top: 0.4rem; font-size: 0.85rem; }
 .faces figcaption small { display: block; font-weight: 400; font-variant-numeric: tabular-nums; }
-.legend { width: 100%; max-width: 22rem; height: auto; overflow: visible; }
+.legend { width: 100%; max-width: 15rem; height: auto; overflow: visible; }
 pre { background: var(--card); border: 1px solid var(--rule); border-radius: 0.6rem;
   padding: 0.8rem 1rem; overflow-x: auto; font-size: 0.88rem; }
 footer { margin-top: 3rem; padding-bottom: 3rem; }
@@ -151,6 +152,7 @@ footer { margin-top: 3rem; padding-bottom: 3rem; }
   h2, h3, summary, caption { break-after: avoid; }
   tr, figure, .tile, pre { break-inside: avoid; }
   .scroll { overflow: visible; } .rates, .numbers { min-width: 0; font-size: 7.5pt; }
+  .numbers td { white-space: normal; }
   .value { font-size: 9pt; } .rates small, .interval { font-size: 6.5pt; }
   .rates th, .rates td { padding: 3pt; } .numbers th, .numbers td { padding: 2pt; font-size: 7pt; }
   details::details-content { content-visibility: visible; display: block; height: auto; }

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -33,7 +32,9 @@ def save_model(
         "uncertainty": model.uncertainty_head is not None,
         "facts": facts,
     }
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
+    }
     with atomic_path(path) as temporary:
         save_file(state, temporary, metadata={"urface": json.dumps(header)})
 
@@ -80,4 +81,4 @@ def load_model(path: str | Path) -> tuple[URFace, ModelSettings, dict[str, Any]]
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"{path}: its header does not fit its weights ({reason})") from None
-    return model.eval().to(memory_format=torch.channels_last), settings, facts
+    return model.eval(), settings, facts

@@ -45,13 +45,17 @@ def from_insightface(state: Mapping[str, Tensor], input_size: int = 112) -> URFa
     """
     state = {key.removeprefix("module."): value for key, value in state.items()}
     if "conv1.weight" not in state or "fc.weight" not in state:
-        raise UserError("not an InsightFace iresnet: its state dict has no conv1.weight or fc.weight")
+        raise UserError(
+            "not an InsightFace iresnet: its state dict has no conv1.weight or fc.weight"
+        )
     network = InsightFaceIResNet(depth_of(state), input_size, dim=state["fc.weight"].shape[0])
     try:
         network.load_state_dict(dict(state))
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"does not fit an iresnet at {input_size} x {input_size}: {reason}") from None
+        raise UserError(
+            f"does not fit an iresnet at {input_size} x {input_size}: {reason}"
+        ) from None
     trunk = IResNet(DEPTHS[depth_of(state)], STANDARD_WIDTHS, input_size)
     head = EmbeddingHead(trunk.out_features, state["fc.weight"].shape[0])
     own = network.state_dict()

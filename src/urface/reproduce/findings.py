@@ -64,7 +64,9 @@ def training_curves(models: dict[str, Path]) -> dict[str, Any]:
     """Loss terms and mean confidence over the steps of stage one, by model."""
     curves = {}
     for name, path in models.items():
-        lines = [line for line in read_log(path.parent / "log.jsonl") if line["stage"] == "embedding"]
+        lines = [
+            line for line in read_log(path.parent / "log.jsonl") if line["stage"] == "embedding"
+        ]
         curve: dict[str, Any] = {"name": name, "steps": [line["step"] for line in lines]}
         for term in CURVES:
             if lines and all(term in line for line in lines):
@@ -73,9 +75,7 @@ def training_curves(models: dict[str, Path]) -> dict[str, Any]:
     return curves
 
 
-def uncertainty_examples(
-    faces: ReproductionFaces, tested: dict[str, TestFaces]
-) -> dict[str, Any]:
+def uncertainty_examples(faces: ReproductionFaces, tested: dict[str, TestFaces]) -> dict[str, Any]:
     """Faces from the surest to the least sure, and how uncertainty is spread in each condition."""
     spread, candidates = [], []
     for condition in CONDITIONS:
@@ -90,9 +90,9 @@ def uncertainty_examples(
     chosen = [candidates[int(i)] for i in np.linspace(0, len(candidates) - 1, EXAMPLES)]
     examples = []
     for value, condition, place in chosen:
-        image = resize_image(faces.test.image(place), 112)
+        image = resize_image(faces.test.image(int(place)), 112)
         if condition == "degraded":
-            image = degrade(image, faces.test.keys[place])
+            image = degrade(image, faces.test.keys[int(place)])
         variance = tested[condition].faces.variance[tested[condition].row[place]]
         examples.append(
             {

@@ -44,9 +44,7 @@ def _cosface(base: TrainSettings) -> TrainSettings:
 
 
 def _without_augmentation(base: TrainSettings) -> TrainSettings:
-    return replace(
-        base, variations=replace(base.variations, low_resolution=0.0, occlusion=0.0)
-    )
+    return replace(base, variations=replace(base.variations, low_resolution=0.0, occlusion=0.0))
 
 
 def _same(base: TrainSettings) -> TrainSettings:

@@ -18,7 +18,7 @@ from urface.atomic import write_atomic
 from urface.config import ReproduceSettings, TrainSettings, as_dict
 from urface.data.frames import Frames
 from urface.embedder import Embedder, load
-from urface.environment import machine
+from urface.environment import machine, placed
 from urface.evaluation.calibration import calibrate
 from urface.evaluation.degrade import WHAT
 from urface.evaluation.embedding import CONDITIONS, TestFaces, cache_name, embed_test_set
@@ -155,9 +155,7 @@ def judge_rows(
     return table, embedded
 
 
-def judge_row(
-    faces: ReproductionFaces, tested: dict[str, TestFaces], row: Row
-) -> dict[str, Any]:
+def judge_row(faces: ReproductionFaces, tested: dict[str, TestFaces], row: Row) -> dict[str, Any]:
     """Verification and identification of one row, and its clean scores."""
     verification, identification = {}, {}
     for condition in CONDITIONS:
@@ -179,7 +177,7 @@ def judge_references(
     needed = np.concatenate([faces.pairs.left, faces.pairs.right])
     base = settings.settings
     torch.manual_seed(0)
-    network = build_urface(base.model, base.objective).to(memory_format=torch.channels_last)
+    network = placed(build_urface(base.model, base.objective), torch.device("cpu"))
     fit_batch_norm(network, faces, base)
     embedder = Embedder(network, base.model)
     rows: list[dict[str, Any]] = [
@@ -195,9 +193,7 @@ def judge_references(
     return rows
 
 
-def fit_batch_norm(
-    network: torch.nn.Module, faces: ReproductionFaces, base: TrainSettings
-) -> None:
+def fit_batch_norm(network: torch.nn.Module, faces: ReproductionFaces, base: TrainSettings) -> None:
     """Give an untrained network the statistics of its activations, without which it is noise."""
     network.train()
     frames = Frames(faces.train, base.model.input_size, base.data.corrupt_share)

@@ -29,7 +29,7 @@ def fuse(
 
     if method not in ("inverse_variance", "mean"):
         raise UserError(f"method must be inverse_variance or mean, got {method!r}")
-    ids = to_numpy(template_ids) if is_torch(template_ids) else np.asarray(template_ids)
+    ids = np.asarray(to_numpy(template_ids) if is_torch(template_ids) else template_ids)  # type: ignore[arg-type]
     if ids.shape != (len(embedding),):
         raise UserError(f"template_ids must be one per face, [{len(embedding)}], got {ids.shape}")
     names, inverse = np.unique(ids, return_inverse=True)

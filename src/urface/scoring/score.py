@@ -49,7 +49,9 @@ def _check(a: FaceEmbedding, b: FaceEmbedding, method: str) -> None:
             "[K, D]; both must come from the same model"
         )
     if is_torch(a.mean) != is_torch(b.mean):
-        raise UserError("one embedding is NumPy and one torch: convert one with .numpy() or .torch()")
+        raise UserError(
+            "one embedding is NumPy and one torch: convert one with .numpy() or .torch()"
+        )
 
 
 def _tensors(

@@ -15,7 +15,7 @@ from urface.config import TrainSettings, as_dict
 from urface.data.frames import Frames
 from urface.data.open import open_faces
 from urface.data.source import FaceSource, first_identities, with_min_images
-from urface.environment import environment, machine
+from urface.environment import environment, machine, placed
 from urface.models.files import load_model, save_model
 from urface.models.urface import build_urface
 from urface.training.loop import check_same_settings, train_embedding
@@ -69,8 +69,7 @@ def _train(settings: TrainSettings, source: FaceSource, out: Path, progress: boo
         progress and distributed.rank() == 0,
     )
     torch.manual_seed(settings.run.seed)
-    model = build_urface(settings.model, settings.objective)
-    model = model.to(env.device, memory_format=torch.channels_last)
+    model = placed(build_urface(settings.model, settings.objective), env.device)
     started = time.monotonic()
     steps = train_embedding(settings, model, frames, env, progress)
     if settings.uncertainty.steps:

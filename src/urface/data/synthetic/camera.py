@@ -7,7 +7,13 @@ from numba import njit
 
 # The five points of the 112x112 crop: eye at the image's left, at its right, nose tip, mouth corners.
 TEMPLATE = np.array(
-    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ]
 )
 TEMPLATE_SIZE = 112
 
@@ -28,8 +34,15 @@ def project(points: np.ndarray, distance: float) -> np.ndarray:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def place(
-    points: np.ndarray, normals: np.ndarray, turn: np.ndarray, distance: float, fit: np.ndarray,
-    light: np.ndarray, screen: np.ndarray, turned: np.ndarray, lit: np.ndarray,
+    points: np.ndarray,
+    normals: np.ndarray,
+    turn: np.ndarray,
+    distance: float,
+    fit: np.ndarray,
+    light: np.ndarray,
+    screen: np.ndarray,
+    turned: np.ndarray,
+    lit: np.ndarray,
 ) -> None:
     """Send head ``points`` and ``normals`` [V, 3] to the screen and to the lamp's view, in place.
 
@@ -49,7 +62,9 @@ def place(
         nx, ny, nz = normals[v, 0], normals[v, 1], normals[v, 2]
         for row in range(3):
             turned[v, row] = turn[row, 0] * nx + turn[row, 1] * ny + turn[row, 2] * nz
-            lit[v, row] = light[row, 0] * cx + light[row, 1] * cy + light[row, 2] * cz + light[row, 3]
+            lit[v, row] = (
+                light[row, 0] * cx + light[row, 1] * cy + light[row, 2] * cz + light[row, 3]
+            )
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from urface.data.synthetic.shot import ShotStyle
-
 FULLY_OCCLUDED = 0.15  # share of the visible face that must be hidden for the label 1
 KINDS = ("sunglasses", "mask", "block", "hand")
 
@@ -16,27 +14,27 @@ def occlude(
     light: np.ndarray,
     face: np.ndarray,
     landmarks: np.ndarray,
-    style: ShotStyle,
+    share: float,
 ) -> tuple[np.ndarray, float]:
-    """(linear light with whatever hides the face, occlusion label).
+    """(linear light with, in a ``share`` of all shots, something before the face; occlusion label).
 
     The label is min(1, share of the face's pixels hidden / FULLY_OCCLUDED); ``face`` [S, S] bool.
     """
-    if rng.random() >= style.occlusion_share:
+    if rng.random() >= share:
         return light, 0.0
     light, mask = _cover(rng, light, landmarks)
-    share = float((mask & face).sum()) / max(1.0, float(face.sum()))
-    return light, min(1.0, share / FULLY_OCCLUDED)
+    hidden = float((mask & face).sum()) / max(1.0, float(face.sum()))
+    return light, min(1.0, hidden / FULLY_OCCLUDED)
 
 
 def lower_resolution(
-    rng: np.random.Generator, image: np.ndarray, style: ShotStyle
+    rng: np.random.Generator, image: np.ndarray, share: float
 ) -> tuple[np.ndarray, float]:
-    """(image with fewer true pixels, low_resolution label).
+    """(image, in a ``share`` of all shots with fewer true pixels; low_resolution label).
 
     The label is min(1, (112 / lines - 1) / 3), where ``lines`` pixels across survive: 28 or fewer are 1.
     """
-    if rng.random() >= style.low_resolution_share:
+    if rng.random() >= share:
         return image, 0.0
     lines = float(np.exp(rng.uniform(np.log(12.0), np.log(56.0))))
     side = max(4, round(lines * image.shape[0] / 112.0))

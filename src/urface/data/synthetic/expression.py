@@ -36,11 +36,18 @@ def expression_basis() -> np.ndarray:
         "smile": (
             side * (6.5 * corner + 2.0 * cheek),
             6.0 * corner + 3.5 * cheek + 1.5 * lift - 1.0 * slit * below * (1 - lower),
-            -4.5 * corner + 4.0 * cheek - 2.0 * hill(0, MOUTH_Y, 24, 12) - 2.0 * hill(31, -57, 5, 10),
+            -4.5 * corner
+            + 4.0 * cheek
+            - 2.0 * hill(0, MOUTH_Y, 24, 12)
+            - 2.0 * hill(31, -57, 5, 10),
         ),
         "jaw": (-side * 1.2 * corner, -10.0 * drop + 2.0 * lift, -2.5 * drop),
         "brow_raise": (zero, 5.0 * hill(29, 23, 24, 12) + 1.2 * hill(29, 8, 17, 6), zero),
-        "frown": (-side * 2.5 * hill(15, 20, 12, 9), -3.0 * hill(14, 19, 12, 9), 1.0 * hill(9, 20, 5, 8)),
+        "frown": (
+            -side * 2.5 * hill(15, 20, 12, 9),
+            -3.0 * hill(14, 19, 12, 9),
+            1.0 * hill(9, 20, 5, 8),
+        ),
         "pucker": (-side * 6.0 * hill(20, MOUTH_Y, 13, 11), zero, 5.0 * hill(0, MOUTH_Y, 18, 10)),
         "smirk": (zero, 4.5 * (x > 0) * corner, -1.5 * (x > 0) * corner),
     }

@@ -66,6 +66,7 @@ def hair_triangles() -> np.ndarray:
     return _shell()[2]
 
 
+@lru_cache(maxsize=1)
 def hair_coordinates() -> np.ndarray:
     """[V, 2] float32 (azimuth / pi, t), what the strands are looked up by."""
     azimuth, t, _ = _shell()
@@ -136,9 +137,21 @@ def _soft(low: float, high: float, x: float) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _drape(
-    azimuth: np.ndarray, t: np.ndarray, edge: np.ndarray, hanging: np.ndarray, kept: np.ndarray,
-    lumps: np.ndarray, profile: np.ndarray, crown: float, sides: float, taper_start: float,
-    wave: float, phase: float, parting: float, skull: np.ndarray, points: np.ndarray,
+    azimuth: np.ndarray,
+    t: np.ndarray,
+    edge: np.ndarray,
+    hanging: np.ndarray,
+    kept: np.ndarray,
+    lumps: np.ndarray,
+    profile: np.ndarray,
+    crown: float,
+    sides: float,
+    taper_start: float,
+    wave: float,
+    phase: float,
+    parting: float,
+    skull: np.ndarray,
+    points: np.ndarray,
 ) -> None:
     """Fill ``points`` [R, C, 3]: each column runs from the crown down to its edge, off the scalp.
 

@@ -70,7 +70,7 @@ def bump(x: np.ndarray, y: np.ndarray, x0: float, y0: float, sx: float, sy: floa
     return hill
 
 
-def smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:
+def smoothstep(low: np.ndarray | float, high: np.ndarray | float, x: np.ndarray) -> np.ndarray:
     """0 below ``low``, 1 above ``high``, smooth between; with low > high it falls instead."""
     t = np.clip((x - low) / (high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
@@ -122,7 +122,7 @@ def _relief(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Depth in mm that the mean features add to the smooth head."""
     ridge = np.interp(y, [-53, -49, -45, -38, -20, 0, 10, 22], [0, 4, 14, 20, 13.0, 5.5, 2, 0])
     half_width = np.interp(y, [-50, -44, -36, -18, 10], [12.0, 11.5, 10.5, 8.5, 9.0])
-    relief = ridge * np.exp(-np.abs(x / half_width) ** 1.8)
+    relief = ridge * np.exp(-(np.abs(x / half_width) ** 1.8))
     for depth, x0, y0, sx, sy in (
         (-9.5, EYE_X, 3.0, 15.0, 10.0),  # sockets
         (5.5, EYE_X, -0.5, 11.0, 7.5),  # eyeballs under the lids
@@ -150,7 +150,7 @@ def _ears(theta: np.ndarray, y: np.ndarray) -> np.ndarray:
     """How far [..., 3] the surface stands out as ears, mm."""
     turn = np.rad2deg(np.abs(theta))
     lean = turn - 0.16 * y  # the ear leans back at its top
-    rim = np.exp(-np.abs((lean - 101.0) / 8.5) ** 4) * np.exp(-np.abs((y + 12.0) / 29.0) ** 4)
+    rim = np.exp(-(np.abs((lean - 101.0) / 8.5) ** 4)) * np.exp(-(np.abs((y + 12.0) / 29.0) ** 4))
     out = np.zeros((*np.shape(rim), 3))
     out[..., 0] = 12.0 * rim * np.sign(theta)
     out[..., 2] = -7.0 * rim

@@ -170,7 +170,7 @@ def _draw_hair_style(
     if male:
         weights = np.array([0.08 + 0.22 * old, 0.26, 0.38, 0.14, 0.02, 0.06, 0.02, 0.04])
     else:
-        weights = np.array([0.01, 0.03, 0.10, 0.14, 0.22, 0.26, 0.18, 0.06])
+        weights = np.array([0.0, 0.03, 0.10, 0.14, 0.22, 0.26, 0.18, 0.06])
     weights[7] *= 3.0 * melanin
     style = HAIR_STYLES[int(rng.choice(len(weights), p=weights / weights.sum()))]
     curl = float(np.clip(rng.beta(0.9, 2.2) + 0.3 * melanin * rng.random(), 0, 1))

@@ -50,8 +50,15 @@ def _grain() -> np.ndarray:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _develop(
-    light: np.ndarray, gain: np.ndarray, vignette: float, curve: np.ndarray, saturation: float,
-    contrast: float, grain: np.ndarray, sigma: float, out: np.ndarray,
+    light: np.ndarray,
+    gain: np.ndarray,
+    vignette: float,
+    curve: np.ndarray,
+    saturation: float,
+    contrast: float,
+    grain: np.ndarray,
+    sigma: float,
+    out: np.ndarray,
 ) -> None:
     size = light.shape[0]
     steps = curve.shape[0] - 1
@@ -63,7 +70,9 @@ def _develop(
             fall = 1.0 - 0.5 * vignette * (down * down + across * across)
             for c in range(3):
                 value = light[row, column, c] * gain[c] * fall
-                value = value / (1.0 + 0.18 * value * value)  # highlights roll off, they do not clip
+                value = value / (
+                    1.0 + 0.18 * value * value
+                )  # highlights roll off, they do not clip
                 at = min(max(value, 0.0), 1.0) ** 0.5 * steps  # the root spends steps on the darks
                 low = min(int(at), steps - 1)
                 tone[c] = curve[low] + (at - low) * (curve[low + 1] - curve[low])
@@ -89,7 +98,7 @@ def take_picture(
     saturation = float(rng.uniform(0.55, 1.2) if rng.random() > 0.04 else 0.0)
     contrast, gamma = float(rng.uniform(0.8, 1.2)), float(rng.uniform(0.87, 1.18))
     blur, vignette = float(rng.uniform(0.0, 0.75)), float(rng.uniform(0.0, 0.35))
-    sigma = float(rng.uniform(0.15, 1.0) ** 2 * 0.024)
+    sigma = float(rng.uniform(0.15, 1.0) ** 2 * 0.020)
     y0, x0 = rng.integers(0, GRAIN_SIDE - size, 2)
     if plain:
         gain, shift = (0.27 / max(metered, 0.01)) ** 0.7, np.zeros(3)

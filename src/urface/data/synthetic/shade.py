@@ -8,6 +8,7 @@ from numba import njit
 from urface.data.synthetic.head import EYE_X, LIP_GAP, MOUTH_X, MOUTH_Y
 
 CLOTH_Y = -152.0
+CHANNELS = 5  # of the texture: red, green, blue, lips, beard
 
 # Places of the numbers in ``face``, the per-shot parameters of the shader.
 EYE_HALF, EYE_UPPER, EYE_LOWER, EYE_CREASE, IRIS_RADIUS = 0, 1, 2, 3, 4
@@ -28,7 +29,11 @@ def _smooth(low: float, high: float, x: float) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _eye(
-    cx: float, cy: float, face: np.ndarray, colours: np.ndarray, lamp: np.ndarray,
+    cx: float,
+    cy: float,
+    face: np.ndarray,
+    colours: np.ndarray,
+    lamp: np.ndarray,
     albedo: np.ndarray,
 ) -> float:
     """Paint lids, lashes and eyeball over ``albedo``; returns how wet (mirror-like) the point is."""
@@ -111,14 +116,14 @@ def _inside_mouth(cx: float, cy: float, face: np.ndarray, albedo: np.ndarray) ->
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _sample(texture: np.ndarray, u: float, v: float, out: np.ndarray) -> None:
-    height, width, channels = texture.shape
+    height, width = texture.shape[0], texture.shape[1]
     u = min(max(u, 0.0), width - 1.001)
     v = min(max(v, 0.0), height - 1.001)
     x, y = int(u), int(v)
     fx, fy = u - x, v - y
     a, b = (1.0 - fx) * (1.0 - fy), fx * (1.0 - fy)
     c, d = (1.0 - fx) * fy, fx * fy
-    for k in range(channels):
+    for k in range(CHANNELS):
         out[k] = (
             a * texture[y, x, k]
             + b * texture[y, x + 1, k]
@@ -173,7 +178,7 @@ def shade(
     texture [H, W, 5]: colour, lips, beard. lamp [3]: unit vector towards the light, camera frame.
     """
     height, width = seen.shape
-    texel = np.zeros(texture.shape[2], np.float32)
+    texel = np.zeros(CHANNELS, np.float32)
     albedo = np.zeros(3, np.float32)
     a = np.zeros(6, np.float32)
     n = np.zeros(3, np.float32)

@@ -52,9 +52,7 @@ def shape_basis() -> tuple[tuple[str, ...], np.ndarray]:
         "forehead_height": _field(0, 4.0 * _stretch_y(g, 30, 100), 0),
         "forehead_slope": _field(0, 0, -4.0 * smoothstep(25.0, 80.0, y) * front),
         "cheek_bones": _field(0, 0, 2.8 * hill(46, -16, 16, 12)),
-        "cheek_fat": _field(
-            side * 2.5 * hill(48, -58, 20, 24), 0, 4.0 * hill(42, -58, 20, 24)
-        ),
+        "cheek_fat": _field(side * 2.5 * hill(48, -58, 20, 24), 0, 4.0 * hill(42, -58, 20, 24)),
         "brow_ridge": _field(0, 0, 2.4 * hill(24, 19, 19, 7)),
         "brow_height": _field(0, 2.0 * hill(28, 22, 24, 11), 0),
         "socket_depth": _field(0, 0, -1.8 * hill(EYE_X, 4, 15, 10)),
@@ -65,7 +63,12 @@ def shape_basis() -> tuple[tuple[str, ...], np.ndarray]:
         "nose_width": _field(0.16 * x * hill(0, -41, 15, 11), 0, 1.2 * hill(14, -42, 5, 5)),
         "nose_bridge_width": _field(0, 0, 2.6 * hill(8, -12, 5, 18)),
         "nose_height": _field(
-            0, 0, 2.6 * np.exp(-((x / 10) ** 2)) * smoothstep(-50.0, -38.0, y) * smoothstep(14.0, -34.0, y)
+            0,
+            0,
+            2.6
+            * np.exp(-((x / 10) ** 2))
+            * smoothstep(-50.0, -38.0, y)
+            * smoothstep(14.0, -34.0, y),
         ),
         "nose_hump": _field(0, 0, 2.2 * hill(0, -14, 7, 9)),
         "nose_tip_up": _field(0, 2.2 * hill(0, -41, 11, 7), 0.8 * hill(0, -36, 9, 6)),
@@ -77,9 +80,7 @@ def shape_basis() -> tuple[tuple[str, ...], np.ndarray]:
         "lower_lip": _field(0, -1.5 * hill(0, -81, 20, 5), 1.5 * hill(0, -78.5, 17, 4)),
         "mouth_corners": _field(0, 1.4 * hill(27, MOUTH_Y, 9, 7), 0),
         "muzzle": _field(0, 0, 2.4 * hill(0, -70, 28, 19)),
-        "folds": _field(
-            0, 0, 1.8 * hill(34, -52, 7, 12) - 1.8 * hill(24, -60, 5, 12)
-        ),
+        "folds": _field(0, 0, 1.8 * hill(34, -52, 7, 12) - 1.8 * hill(24, -60, 5, 12)),
         "eye_bags": _field(0, 0, 1.2 * hill(EYE_X, -13, 12, 4) - 0.8 * hill(EYE_X, -19, 13, 4)),
         "jowls": _field(side * 2.0 * hill(36, -94, 13, 11), 0, 2.5 * hill(34, -94, 13, 11)),
         "ears_out": _field(side * 5.0 * (np.abs(g.mean[:, 0]) - np.abs(x)) / 15.0, 0, 0),
@@ -109,5 +110,7 @@ def _random_field(number: int, g: HeadGrid) -> np.ndarray:
             hill = bump(g.cx, g.cy, x0, y0, width, width)
         push = rng.uniform(-1.0, 1.0, 3) * (0.8 if lopsided else 1.3)
         sideways = np.ones_like(g.cx) if lopsided else np.tanh(g.cx / 10.0)
-        total += ((hill * g.front)[:, None] * push * np.stack([sideways, 1 + 0 * g.cx, 1 + 0 * g.cx], -1)).astype(np.float32)
+        total += (
+            (hill * g.front)[:, None] * push * np.stack([sideways, 1 + 0 * g.cx, 1 + 0 * g.cx], -1)
+        ).astype(np.float32)
     return total

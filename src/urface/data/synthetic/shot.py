@@ -12,7 +12,7 @@ from urface.data.synthetic.person import Person
 from urface.data.synthetic.streams import bounded_normal, stream
 from urface.types import UserError
 
-TRAITS, PICTURE, DEGRADE = range(1, 4)  # streams of a shot
+TRAITS, PICTURE, OCCLUSION, RESOLUTION = range(1, 5)  # streams of a shot
 YAW_LIMIT, PITCH_LIMIT = 80.0, 40.0
 
 

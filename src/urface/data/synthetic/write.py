@@ -39,10 +39,10 @@ def write_synthetic(
 ) -> Path:
     """Write ``folder``/p00012/003.jpg for every identity and shot, then the manifest; returns ``folder``.
 
-    The manifest (Parquet: path, identity, the six labels 0..1, yaw, pitch, roll in degrees) comes last
-    and whole, so a folder that has one is complete. ``synthetic.json`` records the parameters: a second
-    call with the same ones does nothing, an interrupted one goes on where it stopped. Raises UserError
-    where the folder holds anything else or a number is out of range.
+    The manifest (Parquet: path, identity, the six labels 0..1, yaw, pitch, roll in degrees) comes
+    last and whole, so a folder that has one is complete. ``synthetic.json`` records the parameters:
+    a second call with the same ones does nothing, an interrupted one goes on where it stopped.
+    Raises UserError where the folder holds anything else or a number is out of range.
     """
     if not identities or shots < 1:
         raise UserError("write_synthetic needs at least one identity and one shot")
@@ -89,8 +89,8 @@ def _claim(folder: Path, parameters: dict[str, Any]) -> None:
     if marker.is_file():
         if marker.read_text() != text:
             raise UserError(
-                f"{folder} holds synthetic faces of other parameters (see {MARKER}): choose another "
-                "folder or delete this one"
+                f"{folder} holds synthetic faces of other parameters (see {MARKER}): choose "
+                "another folder or delete this one"
             )
     elif folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty and has no {MARKER}: choose another folder")
@@ -121,9 +121,7 @@ def _write_identity(job: Job) -> list[dict[str, Any]]:
     rows = []
     for shot in range(shots):
         face = render_face(seed, identity, shot, size, style=style)
-        _, code = cv2.imencode(
-            ".jpg", face.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality]
-        )
+        _, code = cv2.imencode(".jpg", face.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
         (temporary / f"{shot:03d}.jpg").write_bytes(code.tobytes())
         pose = {"yaw": face.yaw, "pitch": face.pitch, "roll": face.roll}
         rows.append({"path": f"{name}/{shot:03d}.jpg", "identity": name, **face.labels, **pose})

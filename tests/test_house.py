@@ -1,0 +1,113 @@
+"""The rules of the house that no other tool checks."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+RECIPES = sorted((ROOT / "src" / "urface" / "recipes").glob("*.yaml"))
+PINS = ("runtime.txt", "dev.txt", "detector.txt")
+
+# Each runs code that a file or an argument brings along, or unpacks to wherever an archive says.
+UNSAFE = re.compile(
+    r"pickle\.loads?\(|torch\.load\(|yaml\.(?:unsafe_|full_)?load\(|allow_pickle=True|shell=True"
+    r"|extractall|os\.system\(|(?<![\w.])(?:eval|exec)\("
+)
+PRIVATE_PATH = re.compile(r"(?<![\w.}])/(?:root|home|work|Users)/\w")
+
+
+def test_no_source_file_is_longer_than_400_lines():
+    lengths = {str(path): len(path.read_text().splitlines()) for path in SOURCES}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def test_no_source_file_runs_code_from_data():
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in SOURCES
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if UNSAFE.search(line)
+    ]
+    assert found == []
+
+
+def test_the_gate_for_unsafe_calls_sees_them():
+    for line in ("x = eval(y)", "torch.load(p)", "yaml.load(t)", "tar.extractall()"):
+        assert UNSAFE.search(line)
+    for line in ("model.eval()", "yaml.safe_load(t)", "def evaluate(x)"):
+        assert not UNSAFE.search(line)
+
+
+def test_no_file_names_a_private_path():
+    folders = ("src", "tests", "docs", "bench", "scripts", "requirements", ".ci")
+    files = [p for folder in folders for p in (ROOT / folder).rglob("*")]
+    files += [p for p in ROOT.iterdir() if p.is_file()]
+    endings = {".py", ".md", ".yaml", ".toml", ".sh", ".txt", ".html", ".json", ".js", ".css", ""}
+    found = []
+    for path in files:
+        skipped = "__pycache__" in path.parts or path.name == ".git" or not path.is_file()
+        if not skipped and path.suffix in endings and PRIVATE_PATH.search(path.read_text()):
+            found.append(str(path.relative_to(ROOT)))
+    assert found == []
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_recipe_begins_with_its_record(recipe):
+    header = []
+    for line in recipe.read_text().splitlines():
+        if not line.startswith("# "):
+            break
+        header.append(line)
+    assert len(header) >= 2
+
+
+def pinned() -> dict[str, str]:
+    pins = {"torch": "2.13.0"}
+    for name in PINS:
+        for line in (ROOT / "requirements" / name).read_text().splitlines():
+            if line and not line.startswith("#"):
+                package, version = line.split("==")
+                assert canonical(package) not in pins, line
+                pins[canonical(package)] = version
+    return pins
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def direct() -> list[str]:
+    """The requirements that pyproject.toml names, those of dev too."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+
+
+def test_every_requirement_is_pinned():
+    names = {canonical(re.split(r"[\[<>=]", line)[0]) for line in direct()}
+    assert names - pinned().keys() == set()
+
+
+def test_what_pinned_packages_require_is_pinned_too():
+    """An indirect dependency without a pin would change from one day to the next."""
+    pins = pinned()
+    missing = set()
+    for package in pins.keys() - {"mediapipe"}:  # installed without its dependencies, on purpose
+        for line in metadata.requires(package) or []:
+            requirement, _, marker = line.partition(";")
+            if not marker:
+                missing.add(canonical(re.split(r"[ \[<>=!~(]", requirement)[0]))
+    assert missing - pins.keys() == set()
+
+
+@pytest.mark.parametrize("package", ["urface", "urface.config", "urface.cli"])
+def test_light_packages_load_without_torch(package):
+    code = f"import sys, {package}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
