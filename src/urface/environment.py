@@ -14,7 +14,6 @@ from urface import distributed
 from urface.config import RunSettings
 from urface.types import UserError
 
-
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -51,7 +50,7 @@ def placed(module: Network, device: torch.device) -> Network:
     """``module`` on ``device`` in channels_last, the format that convolutions in bfloat16 like."""
     module.to(device)
     # torch's signatures leave out the keyword that its documentation gives.
-    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def cpu_has_bf16() -> bool:

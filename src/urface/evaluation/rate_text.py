@@ -132,7 +132,7 @@ def caveats(rows: list[Mapping[str, Any]]) -> list[str]:
         " counts. The interval covers the chance in which pairs or probes were drawn, as if they"
         " were independent; it does not cover the chance in training.",
         "The threshold of TAR (TPIR) is the lowest one at which the false-accept rate (FPIR) is at"
-        " most the stated one; what it was then stands under the table, with every number.",
+        " most the stated one.",
     ]
     seeds = sorted({row["seed"] for row in rows if row.get("seed") is not None})
     if len(seeds) == 1:

@@ -30,7 +30,10 @@ def report_markdown(results: Mapping[str, Any]) -> str:
     if results.get("seconds", {}).get("total") is not None:
         parts.append(f"Total time: {duration(results['seconds']['total'])}.")
     if results.get("command"):
-        parts.append("    " + _one_line(results["command"]))  # indented: code needs no escapes
+        command = _one_line(results["command"])
+        longest = max((len(run) for run in re.findall("`+", command)), default=0)
+        fence = "`" * max(longest + 1, 3)  # longer than any inside, so that none can close it
+        parts.append(f"{fence}sh\n{command}\n{fence}")
     return "\n\n".join(part for part in parts if part.strip()) + "\n"
 
 

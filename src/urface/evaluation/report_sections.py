@@ -110,9 +110,7 @@ def curves_section(results: Results) -> str:
         parts.append(_details("More curves", more))
     if not parts:
         return ""
-    note = (
-        "Charts of one row share their scales; the number at the end of a line is its last value."
-    )
+    note = "Charts of one row share their scales; each point is the mean of a run of steps, the number that of the last."
     return f'<p class="muted">{note}</p>' + "".join(parts)
 
 

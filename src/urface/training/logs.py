@@ -31,7 +31,7 @@ class Log:
         path = folder / "log.jsonl"
         kept = [line for line in read_log(path) if line["stage"] != stage or line["step"] <= first]
         path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        self._file = open(path, "a", encoding="utf-8", buffering=1)
+        self._file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 closed in __exit__
         from torch.utils.tensorboard.writer import SummaryWriter
 
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first)
