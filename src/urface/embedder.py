@@ -137,6 +137,8 @@ def _check_images(faces: Any) -> None:
         if not isinstance(face, np.ndarray) or face.ndim != 3 or face.shape[2] != 3:
             shape = list(getattr(face, "shape", []))
             raise UserError(f"image {number} must be [H, W, 3], got {shape or type(face).__name__}")
+        if face.size == 0:
+            raise UserError(f"image {number} has no pixels: {list(face.shape)}")
         if face.dtype != np.uint8:
             raise UserError(
                 f"image {number} is {face.dtype}: give RGB as uint8, 0 to 255, not normalised"

@@ -39,7 +39,9 @@ def test_another_process_gives_the_same_bytes() -> None:
         "import hashlib; from urface.data.synthetic import render_face; "
         "print(hashlib.sha256(render_face(9, 5, 2).image.tobytes()).hexdigest())"
     )
-    other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    other = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert other.stdout.strip() == digest([(5, 2)])[5, 2]
 
 
@@ -66,11 +68,10 @@ def test_labels_are_the_six_and_within_0_and_1() -> None:
 
 
 def test_age_and_gender_belong_to_the_person_and_vary_between_people() -> None:
-    people = [render_face(4, identity, 0, 64).labels for identity in range(60)]
-    again = [render_face(4, identity, 1, 64).labels for identity in range(60)]
+    people = [[render_face(4, i, shot, 32).labels for shot in (0, 1)] for i in range(60)]
     for name in ("young", "male"):
-        assert [p[name] for p in people] == [p[name] for p in again]
-        assert 0.25 < np.mean([p[name] for p in people]) < 0.8
+        assert all(first[name] == second[name] for first, second in people)
+        assert 0.25 < np.mean([first[name] for first, _ in people]) < 0.8
 
 
 def test_frontal_landmarks_lie_on_the_template() -> None:
@@ -133,11 +134,12 @@ def test_fixing_one_trait_leaves_the_rest_of_the_shot() -> None:
 
 
 def test_frontal_and_max_yaw_are_kept() -> None:
-    frontal = [render_face(2, i, 0, 48, style=ShotStyle(frontal=True)) for i in range(80)]
+    addresses = [(2, i, shot, 32) for i in range(8) for shot in range(10)]
+    frontal = [render_face(*address, style=ShotStyle(frontal=True)) for address in addresses]
     assert max(abs(face.yaw) for face in frontal) <= 15
     assert max(abs(face.pitch) for face in frontal) <= 10
-    within = [abs(render_face(2, i, 0, 48, style=ShotStyle(max_yaw=30.0)).yaw) for i in range(80)]
-    free = [abs(render_face(2, i, 0, 48).yaw) for i in range(80)]
+    within = [abs(render_face(*a, style=ShotStyle(max_yaw=30.0)).yaw) for a in addresses]
+    free = [abs(render_face(*address).yaw) for address in addresses]
     assert max(within) <= 30.0 < max(free)
 
 
@@ -150,7 +152,9 @@ def test_true_degradation_shows_in_pixels_and_labels() -> None:
         steps = [np.abs(np.diff(f.image.astype(float), axis=1)).mean() for f in (before, low)]
         assert steps[1] < 0.8 * steps[0]
         changed = (np.abs(cover.image.astype(int) - before.image).max(-1) > 12).mean()
-        assert (cover.labels["occlusion"] > 0.1) == (changed > 0.01)
+        assert (
+            changed > 0.1 * cover.labels["occlusion"]
+        )  # 1 means 15% of the face, or more, is gone
         assert cover.labels["low_resolution"] == low.labels["occlusion"] == 0.0
     assert np.mean([face.labels["occlusion"] for face in hidden]) > 0.5
 
@@ -160,7 +164,11 @@ def test_raw_pixels_hardly_tell_people_apart_but_people_do_differ() -> None:
 
     def scores(style: ShotStyle) -> tuple[np.ndarray, np.ndarray]:
         images = np.stack(
-            [render_face(6, i, s, 48, style=style).image for i in range(people) for s in range(shots)]
+            [
+                render_face(6, i, s, 32, style=style).image
+                for i in range(people)
+                for s in range(shots)
+            ]
         )
         flat = images.reshape(len(images), -1).astype(np.float32)
         flat -= flat.mean(1, keepdims=True)
@@ -174,7 +182,9 @@ def test_raw_pixels_hardly_tell_people_apart_but_people_do_differ() -> None:
         return float((mated[:, None] > other[None, ::7]).mean())
 
     assert auc(*scores(PLAIN)) > 0.85  # in one light and pose, people differ more than shots do
-    assert 0.50 < auc(*scores(ShotStyle())) < 0.75  # in the open, colour and background give no one away
+    assert (
+        0.50 < auc(*scores(ShotStyle())) < 0.75
+    )  # in the open, colour and background give no one away
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,9 @@ def test_an_interrupted_call_is_resumed_to_the_same_bytes(
     assert not (folder / "manifest.parquet").exists()
     assert not (folder / "p00014").exists()
     rendered.clear()
-    monkeypatch.setattr(write, "render_face", lambda *a, **k: rendered.append(a[1]) or render_face(*a, **k))
+    monkeypatch.setattr(
+        write, "render_face", lambda *a, **k: rendered.append(a[1]) or render_face(*a, **k)
+    )
     write_synthetic(folder, **SET)
     assert set(rendered) == {14, 15}
     assert contents(folder) == contents(whole)

@@ -35,13 +35,12 @@ def make_batch(
     variations = np.empty((count, len(names)), np.float32)
     places = np.empty(count, np.int64)
     slack = frames.size - input_size
-    seen: dict[int, int] = {}
-    for row, wanted in enumerate(index):
-        frame, place = frames.get(int(wanted))
-        # An image drawn twice in a step (stage two does) is augmented differently each time.
-        repeat = seen.get(place, 0)
-        seen[place] = repeat + 1
-        random = sample_generator(seed + (repeat << 32), draw.epoch, place)
+    # An image drawn twice in a step (stage two does) is augmented differently each time; counted over
+    # the whole draw and by the place asked for, so that no rank needs to see another's images.
+    repeats = _repeats(draw.index)[part]
+    for row, (wanted, repeat) in enumerate(zip(index.tolist(), repeats, strict=True)):
+        frame, place = frames.get(wanted)
+        random = sample_generator(seed + (repeat << 32), draw.epoch, wanted)
         if slack:
             top, left = random.integers(0, slack + 1, 2)
             frame = frame[top : top + input_size, left : left + input_size]
@@ -50,6 +49,16 @@ def make_batch(
         variations[row, len(AUGMENTABLE) :] = frames.source.variations[place, given]
         places[row] = place
     return FaceBatch(images, frames.source.labels[places], variations, places)
+
+
+def _repeats(index: np.ndarray) -> list[int]:
+    """How often each place of a draw [B] came before it in the same draw."""
+    seen: dict[int, int] = {}
+    repeats = []
+    for place in index.tolist():
+        repeats.append(seen.get(place, 0))
+        seen[place] = repeats[-1] + 1
+    return repeats
 
 
 def batches(

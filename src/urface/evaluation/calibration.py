@@ -29,7 +29,8 @@ def calibrate(
     """
     at = tar_at_far(scores, same, false_match_rate)
     if not at.supported or at.threshold is None or not np.isfinite(at.threshold):
-        raise UserError(f"no threshold at a false-match rate of {false_match_rate:g}: {at.reason}")
+        reason = at.reason or "every threshold that allows it accepts nothing at all"
+        raise UserError(f"no threshold at a false-match rate of {false_match_rate:g}: {reason}")
     calibration = {
         "method": method,
         "false_match_rate": false_match_rate,

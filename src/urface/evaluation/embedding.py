@@ -58,7 +58,7 @@ def embed_test_set(
     if cache is not None and cache.is_file():
         faces, keys = FaceEmbedding.load(cache), load_keys(cache) or []
         wanted = [source.keys[place] for place in places]
-        if set(keys) <= set(wanted) and keys and keys[0] == wanted[0]:
+        if keys == wanted:
             return _placed(source, places, faces, keys, {})
     failures: dict[str, str] = {}
     keys = []

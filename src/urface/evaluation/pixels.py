@@ -34,8 +34,12 @@ def embed_pixels(
         grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
         vector = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).ravel()
         vector -= vector.mean()
+        length = float(np.linalg.norm(vector))
+        if length < 1e-3:  # one colour throughout has no direction
+            failures[key] = f"{key}: an image without contrast"
+            continue
         row[place] = len(vectors)
-        vectors.append(vector / max(float(np.linalg.norm(vector)), 1e-6))
-    mean = np.stack(vectors)[:, None]
+        vectors.append(vector / length)
+    mean = np.array(vectors, np.float32).reshape(-1, 1, SIDE * SIDE)
     ones = np.ones(mean.shape[:2], np.float32)
     return TestFaces(FaceEmbedding(mean=mean, confidence=ones, variance=ones), row, failures)

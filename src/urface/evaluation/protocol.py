@@ -59,10 +59,13 @@ def drawn_pairs(
         images = [order[starts[p] : starts[p + 1]] for p in mine]
         several = [group for group in images if len(group) > 1]
         genuine = sum(len(group) * (len(group) - 1) // 2 for group in several)
-        if genuine < pairs or len(mine) < 2:
+        sizes = np.array([len(group) for group in images])
+        impostor = int(sizes.sum() ** 2 - (sizes**2).sum()) // 2
+        # Fewer of either kind than asked for, and drawing without repeats would never end.
+        if min(genuine, impostor) < pairs:
             raise UserError(
-                f"fold {fold} of {folds} has {len(mine)} people with {genuine} genuine pairs, {pairs} "
-                "are needed: give more people or images"
+                f"fold {fold} of {folds} has {len(mine)} people with {genuine} genuine and {impostor} "
+                f"impostor pairs, {pairs} of each are needed: give more people or images"
             )
         seen: set[tuple[int, int]] = set()
         for same in (True, False):

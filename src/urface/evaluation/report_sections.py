@@ -31,6 +31,7 @@ _TERMS = {
     "L_idt": "Identification loss L_idt",
     "confidence_mean": "Mean confidence s",
     "L_reg": "Confidence regulariser L_reg",
+    "L_unc": "Uncertainty loss L_unc",
 }
 VARIANCE = SIGMA + "\N{SUPERSCRIPT TWO}"
 _SHOWN_TERMS = ("L_idt", "confidence_mean")  # the others wait in a box that opens
@@ -110,7 +111,10 @@ def curves_section(results: Results) -> str:
         parts.append(_details("More curves", more))
     if not parts:
         return ""
-    note = "Charts of one row share their scales; each point is the mean of a run of steps, the number that of the last."
+    note = (
+        "Charts of one row share their scales. Each point is the mean of a run of steps; the number"
+        " at the end of a line is its last point."
+    )
     return f'<p class="muted">{note}</p>' + "".join(parts)
 
 

@@ -148,13 +148,14 @@ footer { margin-top: 3rem; padding-bottom: 3rem; }
   .rates .withheld + small { grid-column: 1 / 4; text-align: left; }
 }
 @media print {
-  body { font-size: 9.5pt; } nav { display: none; }
+  :root { font-size: 10.5px; } /* all sizes follow: the tables of a desktop fit on A4 */
+  body, .tile, .panel, .scroll, details { background: none; }
+  nav { display: none; }
   h2, h3, summary, caption { break-after: avoid; }
   tr, figure, .tile, pre { break-inside: avoid; }
-  .scroll { overflow: visible; } .rates, .numbers { min-width: 0; font-size: 7.5pt; }
-  .numbers td { white-space: normal; }
-  .value { font-size: 9pt; } .rates small, .interval { font-size: 6.5pt; }
-  .rates th, .rates td { padding: 3pt; } .numbers th, .numbers td { padding: 2pt; font-size: 7pt; }
+  .scroll { overflow: visible; }
+  .rates { min-width: 0; }
+  pre { white-space: pre-wrap; }
   details::details-content { content-visibility: visible; display: block; height: auto; }
   .meter div, svg { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }

@@ -57,7 +57,7 @@ def _cover(
         colour = np.array([0.02, 0.02, 0.022]) * rng.uniform(0.4, 2.0)
         lens = np.array([rng.uniform(13, 17), rng.uniform(9, 14)]) * unit
         for eye in (left, right):
-            _ellipse(mask, eye + [0, 1.5 * unit], lens)
+            _ellipse(mask, eye + np.array([0, 1.5 * unit]), lens)
         cv2.line(mask, _pixel(left), _pixel(right), 1, max(1, round(2 * unit)))
     elif kind == "mask":
         middle = (nose + mouth_left + mouth_right) / 3

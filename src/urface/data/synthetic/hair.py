@@ -162,7 +162,7 @@ def _drape(
     for column in range(azimuth.shape[0]):
         sine, cosine = np.sin(azimuth[column]), np.cos(azimuth[column])
         depth = 2 if cosine > 0 else 3
-        swell = 1.0 + parting * np.tanh(2.0 * sine) * 1.0
+        lean = parting * np.tanh(2.0 * sine)  # more hair on one side of the parting
         behind = _soft(1.92, 1.22, abs(azimuth[column]))
         for row in range(t.shape[0]):
             y = 119.0 + (edge[column] - 119.0) * t[row]
@@ -176,7 +176,7 @@ def _drape(
             x, z = width * sine, reach * cosine
             over = crown + (sides - crown) * _soft(90.0, 15.0, y)
             thick = over * (1.0 + wave * np.sin(azimuth[column] * 7.0 + 9.0 * t[row] + phase))
-            thick *= 1.0 + (swell - 1.0) * _soft(40.0, 100.0, y)
+            thick *= 1.0 + lean * _soft(40.0, 100.0, y)
             thin = _soft(1.02, taper_start, t[row]) * 0.94 + 0.06
             thick = thick * max(thin, kept[column]) + 1.2
             if t[row] > 0.1:

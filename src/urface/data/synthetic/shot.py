@@ -202,7 +202,7 @@ def _draw_look(rng: np.random.Generator, person: Person) -> dict[str, Any]:
         "hair": hair,
         "hair_gain": np.exp(rng.normal(0, [0.03, 0.05, 0.07]) + rng.normal(0, 0.15)),
         "tan": np.exp(rng.normal(0, 0.07) * np.array([0.6, 1.0, 1.2]) + rng.normal(0, 0.02, 3)),
-        "stubble": float(rng.random() ** 2 * 0.55) if person.male and person.age > 17 else 0.0,
+        "stubble": float(rng.random() ** 2 * 0.45) if person.male and person.age > 17 else 0.0,
         "makeup": makeup,
         "lipstick": np.clip(red, 0.02, 0.7),
         "lid": np.clip(lid * (0.3 + person.skin.mean()), 0.01, 0.6),

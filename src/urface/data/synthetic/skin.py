@@ -57,9 +57,9 @@ def canvas() -> Canvas:
     blush = blush + 0.25 * bump(x, y, 0, -104.0, 14, 8)
     # how high a beard grows at each distance from the middle: chin, past the mouth, cheek, sideburn
     away = [0, 17, 25, 33, 45, 55, 62]
-    upper_edge = np.interp(np.abs(x), away, [-86, -85, -74, -63, -54, -38, -8])
-    beard = smoothstep(3.0, -7.0, y - upper_edge)
-    sideburn = smoothstep(np.deg2rad(62), np.deg2rad(70), np.abs(turn))
+    upper_edge = np.interp(np.abs(x), away, [-86, -85, -77, -71, -66, -57, -42])
+    beard = smoothstep(9.0, -11.0, y - upper_edge)
+    sideburn = smoothstep(np.deg2rad(58), np.deg2rad(72), np.abs(turn))
     beard = np.maximum(beard, sideburn * smoothstep(5.0, -8.0, y))
     beard = beard * smoothstep(-133.0, -120.0, y) * smoothstep(1.62, 1.45, np.abs(turn))
     ring = np.maximum(bump(x, y, 29.0, -78.0, 6.5, 15), bump(x, y, 0.0, -61.0, 26, 6.5))
