@@ -169,7 +169,7 @@ class ObjectiveSettings:
         _require(self.margin >= 0, f"objective.margin must not be negative, got {self.margin}")
         _require(self.regularizer >= 0, "objective.regularizer must not be negative")
         _require(
-            self.identification == "confidence" or self.margin < 3.1416,
+            self.identification == "confidence" or self.margin < 1.5708,
             f"objective.margin {self.margin} is a logit margin; {self.identification} takes it in "
             "cosine or radians (0.35 or 0.5 are usual)",
         )
@@ -206,7 +206,8 @@ class OptimSettings:
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "epochs", "learning_rate", "clip"):
-            _require(getattr(self, name) > 0, f"optim.{name} must be above 0")
+            value = getattr(self, name)
+            _require(0 < value < float("inf"), f"optim.{name} must be above 0 and finite")
         for name in ("warmup_share", "confidence_start"):
             share = getattr(self, name)
             _require(0 <= share < 1, f"optim.{name} is a share from 0 up to 1, got {share}")

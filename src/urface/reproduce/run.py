@@ -77,7 +77,7 @@ def reproduce(settings: ReproduceSettings, command: str = "", progress: bool = T
     seconds["judging"] = round(time.monotonic() - judging, 1)
     seconds["total"] = round(sum(seconds.values()), 1)
     write_atomic(results_file, json.dumps(results, indent=1))
-    write_atomic(out / "table.md", report_markdown(results) + "\n")
+    write_atomic(out / "table.md", report_markdown(results))
     write_report(results, report)
     tell(results, report)
     return report

@@ -15,7 +15,7 @@ from urface.data.synthetic.streams import stream
 from urface.types import UserError
 
 VARIATION_LABELS = ("low_resolution", "occlusion", "pose", "smiling", "young", "male")
-RENDERER_VERSION = 2  # raise it whenever the same address would give other pixels
+RENDERER_VERSION = 3  # raise it whenever the same address would give other pixels
 SMALLEST, LARGEST = 32, 256
 FULLY_TURNED = 60.0  # degrees of yaw and pitch together from which the pose label is 1
 MIDDLE_AGE, AGE_SPREAD = 42.0, 6.0  # years at which "young" is one half, and its softness

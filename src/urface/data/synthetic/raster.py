@@ -9,6 +9,24 @@ FAR = -1e9  # depth is larger nearer
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def blend(base: np.ndarray, weights: np.ndarray, fields: np.ndarray) -> np.ndarray:
+    """``base`` [V, 3] plus the sum of ``weights`` [S] times ``fields`` [S, V, 3], float32.
+
+    Written out because a BLAS product depends on its number of threads in the last bit, and a face
+    must not; its threads also cost more than so small a product.
+    """
+    total = base.copy()
+    for s in range(weights.shape[0]):
+        weight = weights[s]
+        if weight == 0.0:
+            continue
+        for v in range(base.shape[0]):
+            for c in range(3):
+                total[v, c] += weight * fields[s, v, c]
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def grid_normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Unit vertex normals [V, 3]: the area-weighted mean of the triangles around each vertex."""
     normals = np.zeros_like(points)

@@ -92,7 +92,7 @@ def model_of(seed: int, identity: int) -> Model:
     """The model of one identity; the last few are kept, since shots are asked for in a row."""
     person = draw_person(seed, identity)
     names, basis = shape_basis()
-    points = head_grid().mean + np.tensordot(person.shape, basis, 1)
+    points = raster.blend(head_grid().mean, person.shape, basis)
     unit = dict(zip(names, person.shape.tolist(), strict=True))
     skull = (
         1 + 0.045 * unit["face_width"] + 0.02 * unit["temple_width"],
@@ -119,7 +119,7 @@ def _openness(points: np.ndarray) -> np.ndarray:
 def render(model: Model, shot: Shot, size: int) -> Light:
     """The light that ``shot`` of ``model`` sends towards the camera, aligned to a crop of ``size``."""
     grid, mesh = head_grid(), _mesh()
-    moved = model.points + np.tensordot(shot.expression, expression_basis(), 1)
+    moved = raster.blend(model.points, shot.expression, expression_basis())
     normals = raster.grid_normals(moved, grid.triangles)
     shell = hair_shell(model.person, shot.hair, model.skull)
     triangles, shadow_triangles = mesh.triangles, mesh.shadow_triangles
