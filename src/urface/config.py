@@ -227,7 +227,8 @@ class OptimSettings:
 class UncertaintySettings:
     """Stage two: the confidence branch learns variances on genuine pairs, all else frozen.
 
-    The values are PFE's own recipe (Shi and Jain, ICCV 2019); steps 0 leaves the stage out.
+    The numbers are PFE's own recipe (Shi and Jain, ICCV 2019), the optimiser is Adam; steps 0 leaves
+    the stage out.
     """
 
     steps: int = 3000

@@ -33,10 +33,10 @@ STAGE = "embedding"
 
 def train_embedding(
     settings: TrainSettings, model: URFace, frames: Frames, env: Environment, progress: bool = True
-) -> int:
+) -> tuple[int, float]:
     """Train ``model`` in place to the last step, from the newest checkpoint if there is one.
 
-    Returns the number of steps. Raises TrainingStopped when a loss or gradient is not finite.
+    Returns the number of steps and the seconds they took, interrupted runs included. Raises TrainingStopped when a loss or gradient is not finite.
     """
     out = Path(settings.run.out)
     classes = len(frames.source.identities)
@@ -46,7 +46,7 @@ def train_embedding(
     optimizer = build_optimizer(model, prototypes, settings.optim)
     sampler = EpochSampler(len(frames.source), settings.optim.batch_size, settings.run.seed)
     steps = max(1, round(settings.optim.epochs * sampler.steps_per_epoch))
-    first = resume(settings, model, prototypes, optimizer)
+    first, before = resume(settings, model, prototypes, optimizer)
     network: nn.Module = model
     if distributed.world_size() > 1:
         network = DistributedDataParallel(model)
@@ -101,10 +101,11 @@ def train_embedding(
                 )
             stop = termination.requested
             if done % settings.run.checkpoint_every == 0 or done == steps or stop:
-                save(settings, model, prototypes, optimizer, done, frames)
+                spent = before + time.monotonic() - clock
+                save(settings, model, prototypes, optimizer, done, frames, spent)
             if stop:
                 raise StopRequested(f"stopped by a signal at step {done}; run again to go on")
-    return steps
+    return steps, before + time.monotonic() - clock
 
 
 def rank_part(batch_size: int) -> slice:
@@ -150,6 +151,7 @@ def save(
     optimizer: torch.optim.Optimizer,
     step: int,
     frames: Frames,
+    seconds: float,
 ) -> None:
     """Write a checkpoint from which `resume` goes on as if nothing had happened."""
     mine = checkpoint.optimizer_tensors(optimizer, parameter_names(model, prototypes))
@@ -162,20 +164,21 @@ def save(
         "settings": as_dict(settings),
         "classes": prototypes.classes,
         "corrupt": frames.corrupt,
+        "seconds": seconds,
     }
     checkpoint.save(Path(settings.run.out) / "checkpoints", step, shared, own, values)
 
 
 def resume(
     settings: TrainSettings, model: URFace, prototypes: Prototypes, optimizer: torch.optim.Optimizer
-) -> int:
-    """Load the newest whole checkpoint, if any; the step to go on with (0 without one).
+) -> tuple[int, float]:
+    """Load the newest whole checkpoint, if any; the step to go on with and the seconds spent so far.
 
     The prototypes of all ranks are joined and cut anew, so that the number of ranks may change.
     """
     found = checkpoint.load_latest(Path(settings.run.out) / "checkpoints")
     if found is None:
-        return 0
+        return 0, 0.0
     check_same_settings(settings, found.values["settings"])
     if found.values["classes"] != prototypes.classes:
         raise UserError(
@@ -197,7 +200,7 @@ def resume(
     names = parameter_names(model, prototypes)
     checkpoint.restore_optimizer(optimizer, names, {**found.shared, **joined})
     torch.set_rng_state(found.shared["torch_random"])
-    return found.step
+    return found.step, float(found.values["seconds"])
 
 
 def parameter_names(model: URFace, prototypes: Prototypes) -> dict[int, str]:

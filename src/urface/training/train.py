@@ -70,8 +70,8 @@ def _train(settings: TrainSettings, source: FaceSource, out: Path, progress: boo
     )
     torch.manual_seed(settings.run.seed)
     model = placed(build_urface(settings.model, settings.objective), env.device)
+    steps, seconds = train_embedding(settings, model, frames, env, progress)
     started = time.monotonic()
-    steps = train_embedding(settings, model, frames, env, progress)
     if settings.uncertainty.steps:
         train_uncertainty(settings, model, frames, env, progress)
     if distributed.rank() == 0:
@@ -82,7 +82,7 @@ def _train(settings: TrainSettings, source: FaceSource, out: Path, progress: boo
             "images": len(source),
             "corrupt": frames.corrupt,
             "steps": steps,
-            "seconds": round(time.monotonic() - started, 1),
+            "seconds": round(seconds + time.monotonic() - started, 1),
             "machine": machine(),
             "settings": as_dict(settings),
         }

@@ -38,7 +38,9 @@ def train_uncertainty(
     model.requires_grad_(False).eval()
     head = add_uncertainty_head(model).requires_grad_(True)
     parameters = list(head.parameters())
-    optimizer = torch.optim.SGD(parameters, lr=plan.learning_rate, momentum=0.9, weight_decay=0.0)
+    # Adam, whose step does not depend on the scale of the loss: divided by K D, and through features
+    # divided by the square root of their number, plain steps of this size moved almost nothing.
+    optimizer = torch.optim.Adam(parameters, lr=plan.learning_rate)
     sampler = PairSampler(
         frames.source.labels, plan.identities, plan.images_per_identity, settings.run.seed
     )
