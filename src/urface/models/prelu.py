@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-
 WIDE = 64  # from so many channels on torch's forward is the faster one; its backward never is
 
 

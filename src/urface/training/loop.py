@@ -36,7 +36,8 @@ def train_embedding(
 ) -> tuple[int, float]:
     """Train ``model`` in place to the last step, from the newest checkpoint if there is one.
 
-    Returns the number of steps and the seconds they took, interrupted runs included. Raises TrainingStopped when a loss or gradient is not finite.
+    Returns the number of steps and the seconds they took, interrupted runs included. Raises
+    TrainingStopped when a loss or gradient is not finite.
     """
     out = Path(settings.run.out)
     classes = len(frames.source.identities)
