@@ -56,7 +56,7 @@ def trained_section(results: Results) -> str:
         if data.get(part)
     ]
     settings = _flat(results.get("settings") or {}).items()
-    network = {k.rpartition(".")[2]: v for k, v in settings if "model." in k}
+    network = {k.rpartition(".")[2].replace("_", " "): v for k, v in settings if "model." in k}
     if network:
         tiles.append(_tile("Network", None, network))
     training = [value for part, value in seconds.items() if part.startswith("train ")]
