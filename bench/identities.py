@@ -2,9 +2,9 @@
 
     python bench/identities.py 100 300 1000
 
-CosFace without augmentation on the small network, 12 images a person, 48,000 images seen whatever the number of
-people, so that what differs is who was seen and not for how long. Prints a Markdown table; models are kept in
-runs/identities, so that an interrupted run goes on.
+CosFace without augmentation on the small network, 12 images a person, 48,000 images seen whatever
+the number of people, so that what differs is who was seen and not for how long. Prints a Markdown
+table; models are kept in runs/identities, so that an interrupted run goes on.
 """
 
 from __future__ import annotations
