@@ -24,7 +24,12 @@ def _require(holds: bool, message: str) -> None:
 class DataSettings:
     """What to train on.
 
-    train             folder identity/image, .tar of such a folder, or manifest (.csv, .parquet)
+    train             folder identity/image, .tar of such a folder, or manifest (.csv, .parquet); several
+                      with commas between them, where a person of the same name is the same person
+    labels            .csv or .parquet with a path column and columns of 0..1, which label those images of
+                      train (`urface mine label` writes one)
+    meshes            .parquet of face meshes of train (`urface data landmarks` writes one), for
+                      variations.pose
     min_images        leave out people with fewer images than this
     identities        use only the first so many people (0: all)
     corrupt_share     stop when more than this share of the images cannot be decoded
@@ -32,6 +37,8 @@ class DataSettings:
     """
 
     train: str = ""
+    labels: str = ""
+    meshes: str = ""
     min_images: int = 1
     identities: int = 0
     corrupt_share: float = 0.001
@@ -57,6 +64,9 @@ class VariationSettings:
     occlusion         probability of an occlusion
     occlusion_grid    blocks along each side (paper: 7, recalled)
     occlusion_blocks  how many blocks are painted black, fewest and most
+    pose              probability of a new view of the head (paper: 0.3, recalled); needs data.meshes
+    pose_yaw          degrees it is turned to either side, smallest and largest (paper: 40 to 60, recalled)
+    pose_pitch        degrees it is nodded up or down besides, smallest and largest
     flip              probability of a horizontal mirror image; no variation, so it has no label
     """
 
@@ -67,10 +77,13 @@ class VariationSettings:
     occlusion: float = 0.3
     occlusion_grid: int = 7
     occlusion_blocks: tuple[int, int] = (5, 25)
+    pose: float = 0.0
+    pose_yaw: tuple[float, float] = (40.0, 60.0)
+    pose_pitch: tuple[float, float] = (0.0, 10.0)
     flip: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("low_resolution", "occlusion", "flip", "shrink_share"):
+        for name in ("low_resolution", "occlusion", "pose", "flip", "shrink_share"):
             value = getattr(self, name)
             _require(
                 0 <= value <= 1, f"variations.{name} is a probability from 0 to 1, got {value}"
@@ -79,6 +92,13 @@ class VariationSettings:
             low, high = getattr(self, name)
             _require(
                 1 <= low <= high, f"variations.{name} must be [low, high], got [{low}, {high}]"
+            )
+        for name, most in (("pose_yaw", 75.0), ("pose_pitch", 30.0)):
+            low, high = getattr(self, name)
+            _require(
+                0 <= low <= high <= most,
+                f"variations.{name} must be [low, high] in degrees from 0 to {most:g}, got "
+                f"[{low}, {high}]",
             )
         _require(
             all(kernel % 2 == 1 for kernel in self.blur_kernels),
@@ -159,15 +179,29 @@ class ObjectiveSettings:
     margin          cosface: in cosine; arcface: in radians; confidence: in logits (paper: 30 for 76,500
                     people, recalled). Smaller sets want a smaller one: the same share of the scale.
     regularizer     weight of the confidence regulariser (paper: 0.001, recalled)
+    decorrelate     names of the variations that each get a mask over half of the sub-embeddings: those
+                    applied (low_resolution, occlusion, pose) and those the data are labelled with (paper:
+                    the three applied ones, smiling, young and male); none leaves decorrelation out
+    classification  weight of L_cls: a mask tells its own variation (paper: 2, recalled)
+    adversarial     weight of L_adv: a mask does not tell the others (paper: 2, recalled)
     """
 
     identification: Identification = "confidence"
     margin: float = 30.0
     regularizer: float = 0.001
+    decorrelate: tuple[str, ...] = ()
+    classification: float = 2.0
+    adversarial: float = 2.0
 
     def __post_init__(self) -> None:
         _require(self.margin >= 0, f"objective.margin must not be negative, got {self.margin}")
-        _require(self.regularizer >= 0, "objective.regularizer must not be negative")
+        for name in ("regularizer", "classification", "adversarial"):
+            _require(getattr(self, name) >= 0, f"objective.{name} must not be negative")
+        self.decorrelate = tuple(self.decorrelate)
+        _require(
+            len(set(self.decorrelate)) == len(self.decorrelate),
+            f"objective.decorrelate names a variation twice: {', '.join(self.decorrelate)}",
+        )
         _require(
             self.identification == "confidence" or self.margin < 1.5708,
             f"objective.margin {self.margin} is a logit margin; {self.identification} takes it in "
@@ -186,6 +220,7 @@ class OptimSettings:
                        training diverge (docs/method.md, stability)
     confidence_start   share of all steps after which the confidence branch begins to learn: before, no
                        cosine exceeds its margin, and the least loss is had by giving up confidence
+    classifier_factor  learning rate of the variation classifier relative to the rest
     warmup_share       share of all steps over which the rate rises linearly from 0
     schedule           how it falls: cosine to 0, or by 10 at each of step_shares
     clip               largest norm of the gradient, above it the gradient is scaled down
@@ -197,6 +232,7 @@ class OptimSettings:
     learning_rate: float = 0.1
     confidence_factor: float = 0.1
     confidence_start: float = 0.2
+    classifier_factor: float = 1.0
     momentum: float = 0.9
     weight_decay: float = 5e-4
     warmup_share: float = 0.05
@@ -211,7 +247,7 @@ class OptimSettings:
         for name in ("warmup_share", "confidence_start"):
             share = getattr(self, name)
             _require(0 <= share < 1, f"optim.{name} is a share from 0 up to 1, got {share}")
-        for name in ("confidence_factor", "weight_decay"):
+        for name in ("confidence_factor", "classifier_factor", "weight_decay"):
             _require(getattr(self, name) >= 0, f"optim.{name} must not be negative")
         _require(
             0 <= self.momentum < 1, f"optim.momentum must be from 0 up to 1, got {self.momentum}"
@@ -302,6 +338,10 @@ class TrainSettings:
                 f"objective.margin {self.objective.margin} can never be reached by confidences up to "
                 f"{self.model.confidence_range[1]}",
             )
+        _require(
+            not self.objective.decorrelate or self.model.sub_embeddings % 2 == 0,
+            "objective.decorrelate halves the sub-embeddings: set model.sub_embeddings to an even number",
+        )
 
 
 def as_dict(settings: Any) -> dict[str, Any]:
