@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 from urface.types import UserError
 
-Backbone = Literal["small", "iresnet18", "iresnet34", "iresnet50", "iresnet100", "iresnet200"]
+Backbone = Literal[
+    "tiny", "small", "iresnet18", "iresnet34", "iresnet50", "iresnet100", "iresnet200"
+]
 Identification = Literal["cosface", "arcface", "confidence"]
 
 
@@ -203,6 +205,11 @@ class ObjectiveSettings:
             f"objective.decorrelate names a variation twice: {', '.join(self.decorrelate)}",
         )
         _require(
+            self.identification == "confidence" or not self.decorrelate,
+            f"objective.decorrelate has no sub-embeddings to work on with {self.identification}: leave "
+            "it empty, or set objective.identification to confidence",
+        )
+        _require(
             self.identification == "confidence" or self.margin < 1.5708,
             f"objective.margin {self.margin} is a logit margin; {self.identification} takes it in "
             "cosine or radians (0.35 or 0.5 are usual)",
@@ -220,7 +227,10 @@ class OptimSettings:
                        training diverge (docs/method.md, stability)
     confidence_start   share of all steps after which the confidence branch begins to learn: before, no
                        cosine exceeds its margin, and the least loss is had by giving up confidence
-    classifier_factor  learning rate of the variation classifier relative to the rest
+    classifier_rate    learning rate of the variation classifier, which has an Adam of its own; it does not
+                       fall, since an adversary that no longer learns is one that can be fooled
+    classifier_decay   its weight decay; without it the adversary never settles: the embedding turns what
+                       it says to where the classifier does not look at the moment, and keeps it
     warmup_share       share of all steps over which the rate rises linearly from 0
     schedule           how it falls: cosine to 0, or by 10 at each of step_shares
     clip               largest norm of the gradient, above it the gradient is scaled down
@@ -232,7 +242,8 @@ class OptimSettings:
     learning_rate: float = 0.1
     confidence_factor: float = 0.1
     confidence_start: float = 0.2
-    classifier_factor: float = 1.0
+    classifier_rate: float = 0.01
+    classifier_decay: float = 0.01
     momentum: float = 0.9
     weight_decay: float = 5e-4
     warmup_share: float = 0.05
@@ -241,13 +252,13 @@ class OptimSettings:
     clip: float = 5.0
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "learning_rate", "clip"):
+        for name in ("batch_size", "epochs", "learning_rate", "classifier_rate", "clip"):
             value = getattr(self, name)
             _require(0 < value < float("inf"), f"optim.{name} must be above 0 and finite")
         for name in ("warmup_share", "confidence_start"):
             share = getattr(self, name)
             _require(0 <= share < 1, f"optim.{name} is a share from 0 up to 1, got {share}")
-        for name in ("confidence_factor", "classifier_factor", "weight_decay"):
+        for name in ("confidence_factor", "classifier_decay", "weight_decay"):
             _require(getattr(self, name) >= 0, f"optim.{name} must not be negative")
         _require(
             0 <= self.momentum < 1, f"optim.momentum must be from 0 up to 1, got {self.momentum}"
@@ -340,7 +351,7 @@ class TrainSettings:
             )
         _require(
             not self.objective.decorrelate or self.model.sub_embeddings % 2 == 0,
-            "objective.decorrelate halves the sub-embeddings: set model.sub_embeddings to an even number",
+            "objective.decorrelate halves the sub-embeddings: set model.sub_embeddings to an even one",
         )
 
 

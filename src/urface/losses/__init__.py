@@ -3,18 +3,31 @@
 from urface.losses.confidence import confidence_regularizer
 from urface.losses.identification import identification_logits, identification_loss
 from urface.losses.margin import arcface_logits, arcface_target
-from urface.losses.objective import Terms, objective
+from urface.losses.objective import Masked, Terms, objective
 from urface.losses.sharded import sharded_cross_entropy
 from urface.losses.uncertainty import genuine_pairs, uncertainty_loss
+from urface.losses.variation import (
+    adversarial_loss,
+    classification_loss,
+    classifier_loss,
+    distance_correlation,
+    masked_logits,
+)
 
 __all__ = [
+    "Masked",
     "Terms",
+    "adversarial_loss",
     "arcface_logits",
     "arcface_target",
+    "classification_loss",
+    "classifier_loss",
     "confidence_regularizer",
+    "distance_correlation",
     "genuine_pairs",
     "identification_logits",
     "identification_loss",
+    "masked_logits",
     "objective",
     "sharded_cross_entropy",
     "uncertainty_loss",

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from urface.models.prelu import PReLU
 
-# Residual blocks of each of the four stages. `small` is ours: narrow, for training on a CPU.
+# Residual blocks of each of the four stages. `tiny` and `small` are ours: narrow, for training on a CPU.
 DEPTHS: dict[str, tuple[int, int, int, int]] = {
+    "tiny": (2, 2, 3, 2),
     "small": (2, 2, 3, 2),
     "iresnet18": (2, 2, 2, 2),
     "iresnet34": (3, 4, 6, 3),
@@ -22,7 +23,13 @@ DEPTHS: dict[str, tuple[int, int, int, int]] = {
     "iresnet100": (3, 13, 30, 3),
     "iresnet200": (6, 26, 60, 6),
 }
-WIDTHS: dict[str, tuple[int, int, int, int]] = {"small": (16, 32, 64, 128)}
+WIDTHS: dict[str, tuple[int, int, int, int]] = {
+    "tiny": (16, 32, 64, 128),
+    "small": (16, 32, 64, 128),
+}
+# Halving at the first convolution instead of the first stage leaves the full resolution, where a CPU
+# without bfloat16 spends more than half of a step, to a single layer.
+STEM_STRIDES = {"tiny": 2}
 STANDARD_WIDTHS = (64, 128, 256, 512)
 SIZES = range(64, 129)
 
@@ -57,6 +64,7 @@ class IResNet(nn.Module):
     depths, widths  blocks and channels of the four stages; each stage begins with a stride of 2
     input_size      H = W, 64 to 128 (a map of ceil(size / 16) squared remains: 7 x 7 at 112)
     dropout         share of the flattened map that is dropped in training
+    stem_stride     1 as in ArcFace, or 2: the first convolution halves the size and the first stage not
     """
 
     def __init__(
@@ -65,18 +73,20 @@ class IResNet(nn.Module):
         widths: Sequence[int] = STANDARD_WIDTHS,
         input_size: int = 112,
         dropout: float = 0.0,
+        stem_stride: int = 1,
     ) -> None:
         super().__init__()
         if input_size not in SIZES:
             raise ValueError(f"input_size must be from 64 to 128, got {input_size}")
         self.input_size = input_size
-        self.conv1 = nn.Conv2d(3, widths[0], 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(3, widths[0], 3, stride=stem_stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.prelu = PReLU(widths[0])
         channels = [widths[0], *widths]
         stages = []
         for number, depth in enumerate(depths):
-            first = Block(channels[number], channels[number + 1], stride=2)
+            stride = 1 if number == 0 and stem_stride == 2 else 2
+            first = Block(channels[number], channels[number + 1], stride)
             rest = [Block(channels[number + 1], channels[number + 1], 1) for _ in range(depth - 1)]
             stages.append(nn.Sequential(first, *rest))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
@@ -97,4 +107,10 @@ class IResNet(nn.Module):
 
 def iresnet(name: str, input_size: int = 112, dropout: float = 0.0) -> IResNet:
     """The trunk called ``name``: one of the keys of ``DEPTHS``."""
-    return IResNet(DEPTHS[name], WIDTHS.get(name, STANDARD_WIDTHS), input_size, dropout)
+    return IResNet(
+        DEPTHS[name],
+        WIDTHS.get(name, STANDARD_WIDTHS),
+        input_size,
+        dropout,
+        STEM_STRIDES.get(name, 1),
+    )

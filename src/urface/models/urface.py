@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from urface.config import ModelSettings, ObjectiveSettings
 from urface.models.heads import ConfidenceHead, ConstantConfidence, EmbeddingHead
 from urface.models.iresnet import iresnet
+from urface.models.masks import draw_masks
 
 
 class Features(NamedTuple):
@@ -35,6 +36,8 @@ class URFace(nn.Module):
     confidence_head   [B, F] -> log-confidence [B, K]
     uncertainty_head  [B, F] -> log-confidence [B, K] after stage two, whose inverse is the variance; kept
                       beside the first so that one file answers both with and without it
+    masks             [V, K] bool, the half of the sub-embeddings that each decorrelated variation has for
+                      its own; they are drawn once and stay with the model
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class URFace(nn.Module):
         confidence_head: nn.Module,
         sub_embeddings: int,
         uncertainty_head: nn.Module | None = None,
+        masks: Tensor | None = None,
         pixel_mean: float = 127.5,
         pixel_scale: float = 127.5,
     ) -> None:
@@ -53,6 +57,8 @@ class URFace(nn.Module):
         self.confidence_head = confidence_head
         self.uncertainty_head = uncertainty_head
         self.sub_embeddings = sub_embeddings
+        self.register_buffer("masks", masks)
+        self.masks: Tensor | None
         # (x / 255 - 0.5) / 0.5, the field's convention, as buffers so that no caller can get it wrong.
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean))
         self.register_buffer("pixel_scale", torch.tensor(pixel_scale))
@@ -96,12 +102,11 @@ def build_urface(model: ModelSettings, objective: ObjectiveSettings) -> URFace:
         )
     else:
         confidence = ConstantConfidence(model.sub_embeddings, model.initial_confidence)
-    return URFace(
-        backbone,
-        EmbeddingHead(backbone.out_features, model.embedding_dim),
-        confidence,
-        model.sub_embeddings,
-    )
+    embedding = EmbeddingHead(backbone.out_features, model.embedding_dim)
+    masks = None
+    if objective.decorrelate:
+        masks = draw_masks(len(objective.decorrelate), model.sub_embeddings)
+    return URFace(backbone, embedding, confidence, model.sub_embeddings, masks=masks)
 
 
 def add_uncertainty_head(model: URFace) -> ConfidenceHead:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ from urface.models.heads import scale_gradient
 from urface.models.prototypes import Prototypes
 from urface.models.urface import URFace
 from urface.training import checkpoint
+from urface.training.decorrelation import (
+    Decorrelation,
+    build_decorrelation,
+    sub_embedding_correlation,
+)
 from urface.training.diagnosis import stop_not_finite
 from urface.training.logs import Log
 from urface.training.optim import build_optimizer, clip_gradients, schedule, set_rate
@@ -45,9 +51,11 @@ def train_embedding(
     dim = settings.model.embedding_dim // sub_embeddings
     prototypes = Prototypes(classes, sub_embeddings, dim, settings.run.seed).to(env.device)
     optimizer = build_optimizer(model, prototypes, settings.optim)
+    decorrelation = build_decorrelation(settings, model, frames)
+    trained = Trained(model, prototypes, optimizer, decorrelation)
     sampler = EpochSampler(len(frames.source), settings.optim.batch_size, settings.run.seed)
     steps = max(1, round(settings.optim.epochs * sampler.steps_per_epoch))
-    first, before = resume(settings, model, prototypes, optimizer)
+    first, before = resume(settings, trained)
     network: nn.Module = model
     if distributed.world_size() > 1:
         network = DistributedDataParallel(model)
@@ -75,14 +83,21 @@ def train_embedding(
             # the branch's rate.
             learning = float(step >= settings.optim.confidence_start * steps)
             confidence = scale_gradient(features.log_confidence, learning).exp()
+            masked = None
+            if decorrelation is not None:
+                masked = decorrelation.judge(features.mean, decorrelation.labels(batch.variations))
+            means = distributed.gather(features.mean)
+            all_labels = distributed.gather(labels)
+            centres = prototypes()
             terms = objective(
                 settings.objective,
-                distributed.gather(features.mean),
+                means,
                 distributed.gather(confidence),
-                distributed.gather(labels),
-                prototypes(),
+                all_labels,
+                centres,
                 first_class=prototypes.first_class,
                 own_confidence_BK=confidence,
+                masked=masked,
             )
 
             optimizer.zero_grad(set_to_none=True)
@@ -92,18 +107,26 @@ def train_embedding(
                 keys = frames.source.keys
                 stop_not_finite(out, STAGE, step, rate, terms.named, norm, confidence, batch, keys)
             optimizer.step()
+            if decorrelation is not None:
+                assert masked is not None
+                decorrelation.learn(features.mean, masked)
 
             done = step + 1
             log.step()
             if done % settings.run.log_every == 0 or done == steps:
                 seconds = time.monotonic() - clock
-                log.write(
-                    done, measured(terms.named, norm, confidence, rate, done - first, seconds)
-                )
+                values = measured(terms.named, norm, confidence, rate, done - first, seconds)
+                if settings.model.sub_embeddings > 1:
+                    values["correlation"] = sub_embedding_correlation(
+                        means.detach(), all_labels, centres.detach(), prototypes.first_class
+                    )
+                if decorrelation is not None:
+                    values |= decorrelation.log.values()
+                log.write(done, values)
             stop = termination.requested
             if done % settings.run.checkpoint_every == 0 or done == steps or stop:
                 spent = before + time.monotonic() - clock
-                save(settings, model, prototypes, optimizer, done, frames, spent)
+                save(settings, trained, done, frames, spent)
             if stop:
                 raise StopRequested(f"stopped by a signal at step {done}; run again to go on")
     return steps, before + time.monotonic() - clock
@@ -145,19 +168,29 @@ def measured(
     }
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Everything that a step changes."""
+
+    model: URFace
+    prototypes: Prototypes
+    optimizer: torch.optim.Optimizer
+    decorrelation: Decorrelation | None
+
+
 def save(
-    settings: TrainSettings,
-    model: URFace,
-    prototypes: Prototypes,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-    frames: Frames,
-    seconds: float,
+    settings: TrainSettings, trained: Trained, step: int, frames: Frames, seconds: float
 ) -> None:
     """Write a checkpoint from which `resume` goes on as if nothing had happened."""
-    mine = checkpoint.optimizer_tensors(optimizer, parameter_names(model, prototypes))
-    shared: dict[str, Tensor] = {f"model/{k}": v for k, v in model.state_dict().items()}
-    shared |= {k: v for k, v in mine.items() if k.startswith("optimizer/model.")}
+    prototypes = trained.prototypes
+    names = parameter_names(trained)
+    mine = checkpoint.optimizer_tensors(trained.optimizer, names)
+    shared: dict[str, Tensor] = {f"model/{k}": v for k, v in trained.model.state_dict().items()}
+    if trained.decorrelation is not None:
+        state = trained.decorrelation.classifier.state_dict()
+        shared |= {f"classifier/{k}": v for k, v in state.items()}
+        mine |= checkpoint.optimizer_tensors(trained.decorrelation.optimizer, names)
+    shared |= {k: v for k, v in mine.items() if not k.startswith("optimizer/prototypes.")}
     shared["torch_random"] = torch.get_rng_state()
     own: dict[str, Tensor] = {"prototypes": prototypes.weight}
     own |= {k: v for k, v in mine.items() if k.startswith("optimizer/prototypes.")}
@@ -170,9 +203,7 @@ def save(
     checkpoint.save(Path(settings.run.out) / "checkpoints", step, shared, own, values)
 
 
-def resume(
-    settings: TrainSettings, model: URFace, prototypes: Prototypes, optimizer: torch.optim.Optimizer
-) -> tuple[int, float]:
+def resume(settings: TrainSettings, trained: Trained) -> tuple[int, float]:
     """Load the newest whole checkpoint, if any; the step to go on with and the seconds spent so far.
 
     The prototypes of all ranks are joined and cut anew, so that the number of ranks may change.
@@ -181,14 +212,13 @@ def resume(
     if found is None:
         return 0, 0.0
     check_same_settings(settings, found.values["settings"])
+    prototypes = trained.prototypes
     if found.values["classes"] != prototypes.classes:
         raise UserError(
             f"the checkpoint in {settings.run.out} knows {found.values['classes']} people, the data "
             f"has {prototypes.classes}: choose another run.out"
         )
-    model.load_state_dict(
-        {k.removeprefix("model/"): v for k, v in found.shared.items() if k.startswith("model/")}
-    )
+    trained.model.load_state_dict(part_of(found.shared, "model/"))
     rows = slice(prototypes.shard.start, prototypes.shard.stop)
     joined = {
         name: torch.cat([part[name] for part in found.parts])[rows]
@@ -198,16 +228,28 @@ def resume(
     }
     with torch.no_grad():
         prototypes.weight.copy_(joined.pop("prototypes"))
-    names = parameter_names(model, prototypes)
-    checkpoint.restore_optimizer(optimizer, names, {**found.shared, **joined})
+    names = parameter_names(trained)
+    checkpoint.restore_optimizer(trained.optimizer, names, {**found.shared, **joined})
+    if trained.decorrelation is not None:
+        trained.decorrelation.classifier.load_state_dict(part_of(found.shared, "classifier/"))
+        checkpoint.restore_optimizer(trained.decorrelation.optimizer, names, found.shared)
     torch.set_rng_state(found.shared["torch_random"])
     return found.step, float(found.values["seconds"])
 
 
-def parameter_names(model: URFace, prototypes: Prototypes) -> dict[int, str]:
+def part_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, by the rest of their names."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def parameter_names(trained: Trained) -> dict[int, str]:
     """Names by id; dots inside, never a slash."""
-    names = {id(p): f"model.{name}" for name, p in model.named_parameters()}
-    return names | {id(prototypes.weight): "prototypes.weight"}
+    names = {id(p): f"model.{name}" for name, p in trained.model.named_parameters()}
+    names[id(trained.prototypes.weight)] = "prototypes.weight"
+    if trained.decorrelation is not None:
+        for name, parameter in trained.decorrelation.classifier.named_parameters():
+            names[id(parameter)] = f"classifier.{name}"
+    return names
 
 
 # What a resumed run may change without being another run.
