@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from urface import load
-from urface.config import ModelSettings, ObjectiveSettings, RunSettings
+from urface.config import ModelSettings, ObjectiveSettings, RunSettings, as_dict
 from urface.training import loop
 from urface.training.diagnosis import TrainingStopped
 from urface.training.logs import read_log
@@ -96,6 +96,17 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(
     assert path.stat().st_mtime_ns == before
     with pytest.raises(UserError, match=r"optim\.epochs"):
         train(settings(tmp_path, epochs=2), progress=False)
+
+
+def test_a_run_from_before_a_setting_existed_is_the_same_run(settings: Settings) -> None:
+    plan = settings(Path("somewhere"))
+    saved = json.loads(json.dumps(as_dict(plan)))
+    del saved["variations"]["pose"], saved["objective"]["decorrelate"]
+    loop.check_same_settings(plan, saved)
+    with pytest.raises(UserError, match=r"variations\.pose 0\.0, not 0\.3"):
+        loop.check_same_settings(
+            replace(plan, variations=replace(plan.variations, pose=0.3)), saved
+        )
 
 
 def test_a_non_finite_loss_stops_with_step_and_images_named_and_no_update(

@@ -259,9 +259,11 @@ FREE = {"run": {"device", "threads", "log_every", "checkpoint_every", "out"}}
 def check_same_settings(settings: TrainSettings, saved: dict[str, Any]) -> None:
     """Raise UserError that names the first setting in which the checkpoint was trained otherwise."""
     now = json.loads(json.dumps(as_dict(settings)))
+    # A run from before a setting existed was trained as its default does.
+    defaults = json.loads(json.dumps(as_dict(TrainSettings())))
     for group, values in now.items():
         for name, value in values.items():
-            old = saved.get(group, {}).get(name)
+            old = saved.get(group, {}).get(name, defaults[group][name])
             if name not in FREE.get(group, set()) and group != "uncertainty" and old != value:
                 raise UserError(
                     f"{settings.run.out} holds a run with {group}.{name} {old}, not {value}: choose "
