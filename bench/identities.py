@@ -2,7 +2,7 @@
 
     python bench/identities.py 100 300 1000
 
-CosFace without augmentation on the small network, 12 images a person, 48,000 images seen whatever
+CosFace without augmentation on the tiny network, 12 images a person, 48,000 images seen whatever
 the number of people, so that what differs is who was seen and not for how long. Prints a Markdown
 table; models are kept in runs/identities, so that an interrupted run goes on.
 """
@@ -41,7 +41,7 @@ def settings(people: int) -> TrainSettings:
         data=DataSettings("synthetic"),
         variations=VariationSettings(low_resolution=0.0, occlusion=0.0),
         model=ModelSettings(
-            "small", 64, 70, sub_embeddings=1, initial_confidence=30.0, confidence_range=(1, 100)
+            "tiny", 64, 70, sub_embeddings=1, initial_confidence=30.0, confidence_range=(1, 100)
         ),
         objective=ObjectiveSettings("cosface", 0.3, 0.0),
         optim=OptimSettings(batch_size=64, epochs=SEEN / (people * SHOTS)),
