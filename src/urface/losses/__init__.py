@@ -3,6 +3,7 @@
 from urface.losses.confidence import confidence_regularizer
 from urface.losses.identification import identification_logits, identification_loss
 from urface.losses.margin import arcface_logits, arcface_target
+from urface.losses.mining import attribute_loss, confusion_loss, identity_loss
 from urface.losses.objective import Terms, objective
 from urface.losses.sharded import sharded_cross_entropy
 from urface.losses.uncertainty import genuine_pairs, uncertainty_loss
@@ -11,10 +12,13 @@ __all__ = [
     "Terms",
     "arcface_logits",
     "arcface_target",
+    "attribute_loss",
     "confidence_regularizer",
+    "confusion_loss",
     "genuine_pairs",
     "identification_logits",
     "identification_loss",
+    "identity_loss",
     "objective",
     "sharded_cross_entropy",
     "uncertainty_loss",
