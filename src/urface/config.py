@@ -426,7 +426,8 @@ class MineSettings:
     compare             train a second network without the adversary, to tell what that bought
     hold_out            share of the people who are kept out of training, to judge the attributes on
     input_size          side in pixels of what the network sees
-    batch_size, epochs  images a step, and passes over the training people's images
+    batch_size          images a step
+    epochs              passes over the images of the people trained on
     learning_rate       peak of the network's, reached after the warm-up; it falls to 0 by a cosine
     discriminator_rate  the same of the adversary's discriminator, constant: it must keep up
     probe_images        people with fewer images are not in the identity probe; a third of each one's images

@@ -21,7 +21,7 @@ class IdentityProbe:
     """accuracy of naming the person of a test image, by subject; ``chance`` of a blind guess.
 
     people, trained, tested  how many people, images trained on and images tested on
-    correct                  [tested] bool, in the order given
+    correct, subjects        [tested] bool, and the person of each, in the order given
     """
 
     accuracy: Rate
@@ -30,11 +30,12 @@ class IdentityProbe:
     trained: int
     tested: int
     correct: np.ndarray
+    subjects: np.ndarray
 
     def to_dict(self) -> dict[str, Any]:
-        """All but ``correct`` as JSON values."""
+        """The numbers as JSON values."""
         values = asdict(self)
-        del values["correct"]
+        del values["correct"], values["subjects"]
         return values
 
 
@@ -52,11 +53,10 @@ def identity_probe(
     softmax regression with a small quadratic penalty, by L-BFGS from 0: nothing in it is drawn.
     """
     names, labels = np.unique(train_people, return_inverse=True)
+    counts = len(names), len(train), len(test)
     if len(names) < 2:
         none = withheld("fewer than 2 people have enough images", len(test))
-        return IdentityProbe(
-            none, 1.0, len(names), len(train), len(test), np.zeros(len(test), bool)
-        )
+        return IdentityProbe(none, 1.0, *counts, np.zeros(len(test), bool), test_people)
     mean, scale = train.mean(0), train.std(0)
     scale[scale < 1e-6 * max(1e-12, float(scale.max()))] = np.inf  # a dead feature says nothing
     inputs, others = ((part - mean) / scale for part in (train, test))
@@ -65,7 +65,7 @@ def identity_probe(
         logits = F.linear(torch.from_numpy(others).float(), weight[:, :-1], weight[:, -1])
     correct = names[logits.argmax(1).numpy()] == test_people
     accuracy = rate_by_subject(correct, test_people, seed=seed)
-    return IdentityProbe(accuracy, 1 / len(names), len(names), len(train), len(test), correct)
+    return IdentityProbe(accuracy, 1 / len(names), *counts, correct, test_people)
 
 
 def _softmax_regression(inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
