@@ -15,9 +15,11 @@ import pytest
 
 from urface.cli import COMMANDS, main
 from urface.commands.data import COMMANDS as DATA_COMMANDS
+from urface.commands.mine import COMMANDS as MINE_COMMANDS
 from urface.commands.parser import explain, suggestion, underscored
 from urface.commands.settings import field_docs, read_settings, recipe_names
 from urface.config import (
+    MineSettings,
     ModelSettings,
     ObjectiveSettings,
     OptimSettings,
@@ -27,7 +29,10 @@ from urface.config import (
 from urface.data.decode import encode_jpeg, encode_png
 from urface.types import FaceEmbedding, UserError, load_keys
 
-ALL_COMMANDS = [[name] for name in COMMANDS] + [["data", name] for name in DATA_COMMANDS]
+GROUPS = {"data": DATA_COMMANDS, "mine": MINE_COMMANDS}
+ALL_COMMANDS = [[name] for name in COMMANDS] + [
+    [g, name] for g, of in GROUPS.items() for name in of
+]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +103,9 @@ def test_help_lists_every_command_with_examples(capsys):
     assert "examples:\n  urface " in text
 
 
-@pytest.mark.parametrize("command", [c for c in ALL_COMMANDS if c != ["data"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [c for c in ALL_COMMANDS if c not in (["data"], ["mine"])], ids=" ".join
+)
 def test_help_of_each_command_ends_with_examples_of_it(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])
@@ -281,7 +288,8 @@ def test_every_recipe_belongs_to_one_command():
 
     folder = Path(next(iter(urface.recipes.__path__)))
     shipped = sorted(file.stem for file in folder.glob("*.yaml"))
-    assert sorted(recipe_names(TrainSettings) + recipe_names(ReproduceSettings)) == shipped
+    kinds = (TrainSettings, ReproduceSettings, MineSettings)
+    assert sorted(name for kind in kinds for name in recipe_names(kind)) == shipped
 
 
 def test_no_arguments_give_the_defaults():

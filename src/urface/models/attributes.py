@@ -56,11 +56,23 @@ class AttributeNet(nn.Module):
 
 
 class IdentityDiscriminator(nn.Linear):
-    """D_A: features [B, 512] -> logits of N identities [B, N], linear."""
+    """D_A: features [B, F] -> logits of N identities [B, N], linear in what is left of each feature when
+    its mean and scale over the batch are taken off.
 
-    def __init__(self, identities: int) -> None:
-        super().__init__(FEATURES, identities)
+    So the network cannot hide a person by making the features small, and the discriminator learns at
+    the same pace whatever their scale. It is used in training alone, B above 1.
+    """
+
+    def __init__(self, identities: int, features: int = FEATURES) -> None:
+        super().__init__(features, identities)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.linear(_standardised(features), self.weight, self.bias)
 
     def frozen(self, features: Tensor) -> Tensor:
         """The same logits, whose gradient passes to the features and not to this discriminator."""
-        return F.linear(features, self.weight.detach(), self.bias.detach())
+        return F.linear(_standardised(features), self.weight.detach(), self.bias.detach())
+
+
+def _standardised(features: Tensor) -> Tensor:
+    return F.batch_norm(features, None, None, training=True)

@@ -148,7 +148,9 @@ def train_attributes(
             if adversary:
                 norm = norm + clip_gradients(discriminator.parameters(), [], CLIP)
             if not bool(torch.isfinite(total.detach() + norm)):
-                told = ", ".join(f"{name} {float(value):.4g}" for name, value in terms.items())
+                told = ", ".join(
+                    f"{name} {float(value.detach()):.4g}" for name, value in terms.items()
+                )
                 raise TrainingStopped(
                     f"{stage}: not finite at step {step} ({told}, gradient norm {float(norm):.4g}): "
                     "lower learning_rate or adversary"
