@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from urface.evaluation.identity_probe import identity_probe
 from urface.losses.mining import attribute_loss, confusion_loss, identity_loss
 from urface.models.attributes import AttributeNet, IdentityDiscriminator
 
@@ -93,3 +94,50 @@ def test_thetas_losses_reach_all_of_theta_and_not_the_discriminator(networks) ->
     (loss + attribute_loss(reading.logits, torch.ones(4, 1))).backward()
     assert reached(discriminator) == set()
     assert reached(network) == {name for name, _ in network.named_parameters()}
+
+
+def probed(adversary: float, seed: int) -> tuple[float, float]:
+    """(what a fresh probe reads of 8 people, how well the attribute is read), on images not trained on.
+
+    A made-up problem: 6 numbers tell who it is, 1 the attribute, 3 nothing; theta_A is linear, 4 features.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    who = torch.arange(8).repeat_interleave(40)
+    attribute = torch.randint(0, 2, (320, 1), generator=generator).float()
+    codes = torch.randn(8, 6, generator=generator)[who]
+    inputs = torch.cat([codes, 2 * attribute - 1, torch.zeros(320, 3)], 1)
+    noise = torch.tensor([0.7] * 6 + [0.3] + [1.0] * 3)
+    inputs += noise * torch.randn(320, 10, generator=generator)
+    shown = torch.arange(320) % 2 == 0
+
+    torch.manual_seed(seed)
+    theta, head = torch.nn.Linear(10, 4), torch.nn.Linear(4, 1)
+    discriminator = IdentityDiscriminator(8, 4)
+    optimizer = torch.optim.Adam([*theta.parameters(), *head.parameters()], 1e-2)
+    opponent = torch.optim.Adam(discriminator.parameters(), 1e-2)
+    for _ in range(1200 if adversary else 200):
+        features = theta(inputs[shown])
+        loss = attribute_loss(head(features), attribute[shown])
+        loss = loss + adversary * confusion_loss(discriminator.frozen(features))
+        against = identity_loss(discriminator(features.detach()), who[shown])
+        for one in (optimizer, opponent):
+            one.zero_grad()
+        torch.autograd.backward([loss, against])
+        for one in (optimizer, opponent):
+            one.step()
+    features, answer = theta(inputs).detach().numpy(), head(theta(inputs)) > 0
+    people, test = who.numpy(), ~shown.numpy()
+    probe = identity_probe(features[~test], people[~test], features[test], people[test])
+    assert probe.accuracy.value is not None
+    right = (answer == (attribute > 0.5))[~shown].float().mean().item()
+    return probe.accuracy.value, right
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_adversary_takes_identity_out_of_the_features_and_leaves_the_attribute(
+    seed: int,
+) -> None:
+    with_it, without = probed(1.0, seed), probed(0.0, seed)
+    assert without[0] > 0.3  # chance is 0.125
+    assert with_it[0] < 0.8 * without[0]
+    assert min(with_it[1], without[1]) > 0.95
