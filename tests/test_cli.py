@@ -15,9 +15,11 @@ import pytest
 
 from urface.cli import COMMANDS, main
 from urface.commands.data import COMMANDS as DATA_COMMANDS
+from urface.commands.mine import COMMANDS as MINE_COMMANDS
 from urface.commands.parser import explain, suggestion, underscored
 from urface.commands.settings import field_docs, read_settings, recipe_names
 from urface.config import (
+    MineSettings,
     ModelSettings,
     ObjectiveSettings,
     OptimSettings,
@@ -27,7 +29,10 @@ from urface.config import (
 from urface.data.decode import encode_jpeg, encode_png
 from urface.types import FaceEmbedding, UserError, load_keys
 
-ALL_COMMANDS = [[name] for name in COMMANDS] + [["data", name] for name in DATA_COMMANDS]
+GROUPS = {"data": DATA_COMMANDS, "mine": MINE_COMMANDS}
+ALL_COMMANDS = [[name] for name in COMMANDS] + [
+    [g, name] for g, of in GROUPS.items() for name in of
+]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +103,9 @@ def test_help_lists_every_command_with_examples(capsys):
     assert "examples:\n  urface " in text
 
 
-@pytest.mark.parametrize("command", [c for c in ALL_COMMANDS if c != ["data"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [c for c in ALL_COMMANDS if c not in (["data"], ["mine"])], ids=" ".join
+)
 def test_help_of_each_command_ends_with_examples_of_it(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])
@@ -281,7 +288,8 @@ def test_every_recipe_belongs_to_one_command():
 
     folder = Path(next(iter(urface.recipes.__path__)))
     shipped = sorted(file.stem for file in folder.glob("*.yaml"))
-    assert sorted(recipe_names(TrainSettings) + recipe_names(ReproduceSettings)) == shipped
+    kinds = (TrainSettings, ReproduceSettings, MineSettings)
+    assert sorted(name for kind in kinds for name in recipe_names(kind)) == shipped
 
 
 def test_no_arguments_give_the_defaults():
@@ -499,6 +507,76 @@ def test_data_synthesize_writes_a_set_that_info_reads(tmp_path, capsys):
     assert main(["data", "synthesize", out, *options]) == 0
     assert main(["data", "info", out]) == 0
     assert "people             2" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def attribute_model(tmp_path_factory) -> Path:
+    import torch
+
+    from urface.models.attribute_files import AttributeModel, save_attributes
+    from urface.models.attributes import AttributeNet
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("attributes") / "model.safetensors"
+    network = AttributeNet(("smiling", "male")).eval()
+    save_attributes(path, AttributeModel(network, 36, 32, {}))
+    return path
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_mine_label_writes_what_training_attaches(ending, attribute_model, faces, tmp_path, capsys):
+    from urface.data.labels import attach_labels
+    from urface.data.open import open_faces
+
+    out = tmp_path / f"labels.{ending}"
+    assert main(["mine", "label", str(attribute_model), str(faces), "-o", str(out)]) == 0
+    source = open_faces(faces)
+    labelled, without_row, without_image = attach_labels(source, out)
+    assert (without_row, without_image) == (0, 0)
+    assert labelled.variation_names[-2:] == ("smiling", "male")
+    mined = labelled.variations[:, -2:]
+    assert ((mined > 0) & (mined < 1)).all()
+    assert f"{len(source)} images" in capsys.readouterr().err
+
+
+def test_mine_label_leaves_the_cells_of_an_undecodable_image_empty(
+    attribute_model, faces, tmp_path, capsys
+):
+    from urface.data.labels import attach_labels
+    from urface.data.open import open_faces
+
+    victim = open_faces(faces).keys[1]
+    (faces / victim).write_bytes(b"no image")
+    out = str(tmp_path / "labels.csv")
+    assert main(["mine", "label", str(attribute_model), str(faces), "-o", out]) == 0
+    assert f"not labelled: {victim}" in capsys.readouterr().err
+    mined = attach_labels(open_faces(faces), out).source.variations[:, -1]
+    assert np.flatnonzero(np.isnan(mined)).tolist() == [1]
+    options = ["--corrupt-share", "0", "-o", out]
+    assert main(["mine", "label", str(attribute_model), str(faces), *options]) == 2
+    assert "more than --corrupt-share 0 allows" in capsys.readouterr().err
+
+
+def test_mine_train_writes_a_model_and_its_report(tmp_path, capsys):
+    from urface.data.synthetic import write_synthetic
+
+    folder = write_synthetic(tmp_path / "f", seed=0, identities=range(6), shots=4, size=32)
+    options = ["--data", str(folder), "--epochs", "1", "--batch-size", "8", "--input-size", "32"]
+    out = tmp_path / "mined"
+    assert main(["mine", "train", *options, "--hold-out", "0.5", "--run.out", str(out)]) == 0
+    report = (out / "report.md").read_text()
+    assert report in capsys.readouterr().out
+    assert "| with the adversary | young |" in report
+    assert "| without | of training |" in report
+    results = json.loads((out / "results.json").read_text())
+    assert [network["name"] for network in results["networks"]] == ["with the adversary", "without"]
+    assert (out / "model.safetensors").is_file()
+
+
+def test_mine_train_on_faces_without_the_label_is_one_line(faces, tmp_path, capsys):
+    options = ["--attributes", "[bald]", "--run.out", str(tmp_path)]
+    assert main(["mine", "train", "--data", str(faces), *options]) == 2
+    assert "no label 'bald'" in capsys.readouterr().err
 
 
 def test_data_synthesize_of_nobody_is_one_line(tmp_path, capsys):

@@ -21,6 +21,7 @@ COMMANDS = {
     "reproduce": Command(
         "urface.commands.reproduce", "the paper's comparison, down to a report page"
     ),
+    "mine": Command("urface.commands.mine", "learn attributes, label a data set with them"),
     "data": Command("urface.commands.data", "make synthetic faces, look at a data set, check it"),
 }
 

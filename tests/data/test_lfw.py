@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from urface.data.celeba import celeba_crop, celeba_transform, read_celeba
-from urface.data.decode import encode_png
+from urface.data.align import celeba_crop, celeba_transform
+from urface.data.celeba import read_celeba
+from urface.data.decode import DecodeError, encode_png
 from urface.data.lfw import missing_images, read_pairs, resolve_pairs
 from urface.data.open import open_faces
 from urface.data.source import build_source
@@ -159,3 +160,20 @@ def test_the_crop_puts_a_marked_eye_on_the_template() -> None:
     assert crop.shape == (112, 112, 3)
     rows, columns = np.nonzero(crop[..., 0] > 128)
     assert (columns.mean(), rows.mean()) == pytest.approx((38.2946, 51.6963), abs=0.5)
+
+
+def test_celebas_faces_come_out_of_the_reader_on_the_template(celeba: Path) -> None:
+    frame = np.zeros((109, 89, 3), np.uint8)
+    frame[54:58, 33:37] = 255  # about the left eye of a frame at half size
+    (celeba / "img_align_celeba" / "000002.jpg").write_bytes(encode_png(frame))
+    face = open_faces(celeba).image(0)
+    assert face.shape == (112, 112, 3)
+    rows, columns = np.nonzero(face[..., 0] > 128)
+    assert (columns.mean(), rows.mean()) == pytest.approx((38.3, 51.7), abs=1.5)
+
+
+def test_an_image_that_is_not_celebas_frame_is_refused_by_name(celeba: Path) -> None:
+    square = encode_png(np.zeros((112, 112, 3), np.uint8))
+    (celeba / "img_align_celeba" / "000002.jpg").write_bytes(square)
+    with pytest.raises(DecodeError, match=r"00003/000002\.jpg: 112 x 112 is not CelebA's"):
+        open_faces(celeba).image(0)

@@ -1,6 +1,7 @@
 """CelebA in its published layout: ``img_align_celeba`` beside ``Anno``, as a folder or in a tar.
 
-Its images are aligned, but to its own frame: ``celeba_crop`` maps them to the 112 template.
+Its images are aligned, but to its own frame: the source says so, and ``FaceSource.image`` maps them to
+the 112 template.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from urface.data.source import FaceSource, FileReader, build_source
@@ -20,10 +20,6 @@ from urface.types import UserError
 IDENTITIES = "Anno/identity_CelebA.txt"
 ATTRIBUTES = "Anno/list_attr_celeba.txt"
 IMAGES = "img_align_celeba/"
-FRAME_WIDTH = 178
-FRAME_EYES = ((69.0, 111.0), (108.0, 111.0))
-TEMPLATE_SIZE = 112
-TEMPLATE_EYES = ((38.2946, 51.6963), (73.5318, 51.5014))
 
 Reader = Callable[[int], bytes]
 
@@ -90,7 +86,8 @@ def _build(
     identities = list(identity_of.values())
     keys = [f"{identity}/{image}" for image, identity in identity_of.items()]
     names, values = _read_attributes(texts[ATTRIBUTES], f"{name}: {ATTRIBUTES}", images)
-    return build_source(name, keys, identities, reader(images), names, values)
+    frame = np.ones(len(keys), bool)
+    return build_source(name, keys, identities, reader(images), names, values, frame)
 
 
 def _read_attributes(
@@ -122,27 +119,3 @@ def _lines(text: bytes, where: str) -> list[str]:
         return [line for line in text.decode().splitlines() if line.strip()]
     except UnicodeDecodeError:
         raise UserError(f"{where}: not text") from None
-
-
-def celeba_transform(width: int, size: int = TEMPLATE_SIZE) -> np.ndarray:
-    """[2, 3] float64: the similarity from a CelebA frame ``width`` pixels wide to the template.
-
-    The frame's eyes lie at (69, 111) and (108, 111) when it is 178 wide, and the template's at
-    ``TEMPLATE_EYES`` when it is 112. Two points fix a similarity; as complex numbers it is
-    z -> a z + b with a = (t1 - t0) / (e1 - e0).
-    """
-    frame_scale, template_scale = width / FRAME_WIDTH, size / TEMPLATE_SIZE
-    left, right = (complex(x, y) * frame_scale for x, y in FRAME_EYES)
-    target_left, target_right = (complex(x, y) * template_scale for x, y in TEMPLATE_EYES)
-    turn = (target_right - target_left) / (right - left)
-    shift = target_left - turn * left
-    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-
-
-def celeba_crop(image: np.ndarray, size: int = TEMPLATE_SIZE) -> np.ndarray:
-    """A CelebA frame of any scale, RGB uint8 [H, W, 3], as an aligned face [size, size, 3].
-
-    What lies outside the frame is black.
-    """
-    transform = celeba_transform(image.shape[1], size)
-    return cv2.warpAffine(image, transform, (size, size), flags=cv2.INTER_LINEAR)

@@ -71,18 +71,19 @@ def manifest_source(
     return build_source(name, manifest.paths, manifest.identities, read_bytes, names, values)
 
 
-def parse_manifest(data: bytes, name: str) -> Manifest:
-    """The table in ``data``, Parquet or CSV by the ending of ``name``.
+def parse_manifest(data: bytes, name: str, needed: Sequence[str] = NEEDED) -> Manifest:
+    """The table in ``data``, Parquet or CSV by the ending of ``name``; it has the ``needed`` columns.
 
-    Raises UserError, naming file and line (in Parquet the row, from 1), where a column is missing
-    or occurs twice, a path is absolute, leaves the folder or occurs twice, an identity is empty, or
-    a label is not a number in 0..1.
+    Without an identity column, where none is needed, there are no identities. Raises UserError,
+    naming file and line (in Parquet the row, from 1), where a column is missing or occurs twice, a
+    path is absolute, leaves the folder or occurs twice, an identity is empty, or a label is not a
+    number in 0..1.
     """
-    table = (_read_parquet if name.lower().endswith(".parquet") else _read_csv)(data, name)
+    table = (_read_parquet if name.lower().endswith(".parquet") else _read_csv)(data, name, needed)
     if not table.paths:
         raise UserError(f"{name}: no image in it")
     paths = _checked_paths(table, name)
-    for identity, line in zip(table.identities, table.lines, strict=True):
+    for identity, line in zip(table.identities, table.lines, strict="identity" in needed):
         if not identity:
             raise UserError(f"{name}:{line}: an empty identity")
     for column, values in table.numbers.items():
@@ -112,16 +113,16 @@ def _checked_paths(table: Table, name: str) -> list[str]:
     return list(first_line)
 
 
-def _check_columns(columns: Sequence[str], name: str) -> None:
+def _check_columns(columns: Sequence[str], name: str, needed: Sequence[str]) -> None:
     for column in columns:
         if columns.count(column) > 1:
             raise UserError(f"{name}: two columns are named {column!r}")
-    for needed in NEEDED:
-        if needed not in columns:
-            raise UserError(f"{name}: no column {needed!r}: a manifest has path and identity")
+    for column in needed:
+        if column not in columns:
+            raise UserError(f"{name}: no column {column!r}: needed are {' and '.join(needed)}")
 
 
-def _read_csv(data: bytes, name: str) -> Table:
+def _read_csv(data: bytes, name: str, needed: Sequence[str]) -> Table:
     try:
         text = data.decode("utf-8-sig")  # spreadsheets put a byte order mark in front
     except UnicodeDecodeError as error:
@@ -131,7 +132,7 @@ def _read_csv(data: bytes, name: str) -> Table:
     lines: list[int] = []
     try:
         header = next(reader, [])
-        _check_columns(header, name)
+        _check_columns(header, name, needed)
         for row in reader:
             if not row:  # a blank line
                 continue
@@ -181,13 +182,13 @@ def _parse_numbers(
     return values if found or text is None else None
 
 
-def _read_parquet(data: bytes, name: str) -> Table:
+def _read_parquet(data: bytes, name: str, needed: Sequence[str]) -> Table:
     try:
         table = pq.read_table(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{name}: not a readable Parquet file ({reason})") from None
-    _check_columns(table.column_names, name)
+    _check_columns(table.column_names, name, needed)
     numbers: dict[str, np.ndarray] = {}
     for column in table.column_names:
         kind = table.schema.field(column).type
@@ -197,8 +198,11 @@ def _read_parquet(data: bytes, name: str) -> Table:
         if numeric and column not in (*NEEDED, *POSE_COLUMNS):
             values = table[column].cast(pa.float64()).to_numpy(zero_copy_only=False)
             numbers[column] = np.asarray(values, np.float64)
-    texts = []
+    texts: list[list[str]] = []
     for column in NEEDED:
+        if column not in table.column_names:
+            texts.append([])
+            continue
         try:
             strings = table[column].cast(pa.string())
         except pa.ArrowException:

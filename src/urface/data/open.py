@@ -6,6 +6,7 @@ from pathlib import Path
 
 from urface.data import celeba
 from urface.data.folders import read_folder
+from urface.data.join import join
 from urface.data.manifest import MANIFEST_NAMES, read_manifest
 from urface.data.source import FaceSource
 from urface.data.tar_index import index_tar
@@ -18,10 +19,17 @@ ACCEPTED = "a folder identity/image, a .tar of one, a manifest (.csv, .parquet),
 def open_faces(path: str | Path) -> FaceSource:
     """The faces at ``path``: a folder, a plain ``.tar``, a manifest, or CelebA as folder or tar.
 
-    A folder or tar with a ``manifest.parquet`` or ``manifest.csv`` is read by it. Raises UserError
-    when nothing is there, when it is of another kind, or as the reader of its kind does.
+    A folder or tar with a ``manifest.parquet`` or ``manifest.csv`` is read by it. Several with commas
+    between them are joined (see ``join``), unless the whole is the name of something that is there.
+    Raises UserError when nothing is there, when it is of another kind, or as the reader of its kind
+    does.
     """
     place = Path(path)
+    if "," in str(path) and not place.exists():
+        parts = [part.strip() for part in str(path).split(",")]
+        if not all(parts):
+            raise UserError(f"{path}: an empty name between commas")
+        return join([open_faces(part) for part in parts])
     if place.is_dir():
         return _open_folder(place)
     if not place.exists():

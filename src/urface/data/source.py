@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from urface.data.align import celeba_crop
 from urface.data.decode import DecodeError, decode_image, read_capped
 from urface.types import UserError
 
@@ -30,6 +31,7 @@ class FaceSource:
     variation_names  T names of what is known to vary
     variations       [N, T] float32 in 0..1, NaN where not known
     read_bytes       place -> the encoded image; safe to call from threads and worker processes
+    celeba_frame     [N] bool, which images stand in CelebA's own frame and not in the template's; None: none
     """
 
     name: str
@@ -39,6 +41,7 @@ class FaceSource:
     variation_names: tuple[str, ...]
     variations: np.ndarray
     read_bytes: Callable[[int], bytes]
+    celeba_frame: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -51,8 +54,11 @@ class FaceSource:
             raise DecodeError(f"{self.keys[index]}: cannot be read ({error.strerror})") from None
 
     def image(self, index: int) -> np.ndarray:
-        """The image at ``index``, RGB uint8 [H, W, 3]. Raises DecodeError, its key first."""
-        return decode_image(self.read(index), name=self.keys[index])
+        """The aligned face at ``index``, RGB uint8 [H, W, 3]. Raises DecodeError, its key first."""
+        image = decode_image(self.read(index), name=self.keys[index])
+        if self.celeba_frame is not None and self.celeba_frame[index]:
+            return celeba_crop(image, name=self.keys[index])
+        return image
 
 
 @dataclass(frozen=True)
@@ -84,11 +90,13 @@ def build_source(
     read_bytes: Callable[[int], bytes],
     variation_names: Sequence[str] = (),
     variations: np.ndarray | None = None,
+    celeba_frame: np.ndarray | None = None,
 ) -> FaceSource:
     """A source of N images in ascending order of their keys, from columns in any order.
 
-    ``identities`` names the identity of each image, ``variations`` is [N, T]. The order does not
-    depend on the container, so that a folder, a tar and a manifest of the same images train alike.
+    ``identities`` names the identity of each image, ``variations`` is [N, T], ``celeba_frame`` [N].
+    The order does not depend on the container, so that a folder, a tar and a manifest of the same
+    images train alike.
     Raises UserError when there is no image, or when two keys or two identities are equal or differ
     only in how Unicode writes an accent.
     """
@@ -110,6 +118,7 @@ def build_source(
         variation_names=tuple(variation_names),
         variations=np.asarray(variations, np.float32)[order],
         read_bytes=SelectedReader(read_bytes, order),
+        celeba_frame=None if celeba_frame is None else celeba_frame[order],
     )
 
 
@@ -148,6 +157,7 @@ def select(source: FaceSource, indices: np.ndarray | Sequence[int]) -> FaceSourc
         variation_names=source.variation_names,
         variations=source.variations[chosen],
         read_bytes=reader,
+        celeba_frame=None if source.celeba_frame is None else source.celeba_frame[chosen],
     )
 
 

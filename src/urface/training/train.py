@@ -13,6 +13,7 @@ from urface import distributed
 from urface.atomic import write_atomic
 from urface.config import TrainSettings, as_dict
 from urface.data.frames import Frames
+from urface.data.labels import attach_labels
 from urface.data.open import open_faces
 from urface.data.source import FaceSource, first_identities, with_min_images
 from urface.environment import environment, machine, placed
@@ -29,7 +30,15 @@ def training_faces(settings: TrainSettings) -> FaceSource:
     """The training set that the settings describe. Raises UserError where it is missing or empty."""
     if not settings.data.train:
         raise UserError("data.train is empty: name a folder, a .tar or a manifest of faces")
-    source = with_min_images(open_faces(settings.data.train), settings.data.min_images)
+    source = open_faces(settings.data.train)
+    if settings.data.labels:
+        source, without_row, _ = attach_labels(source, settings.data.labels)
+        if without_row and distributed.rank() == 0:
+            print(
+                f"{settings.data.labels}: no row for {without_row:,} of {len(source):,} images",
+                file=sys.stderr,
+            )
+    source = with_min_images(source, settings.data.min_images)
     if settings.data.identities:
         source = first_identities(source, settings.data.identities)
     return source

@@ -1,0 +1,60 @@
+"""Several data sets as one: where two name a person alike, it is one person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from urface.data.source import FaceSource, build_source
+from urface.types import UserError
+
+
+@dataclass(frozen=True)
+class JoinedReader:
+    """Reads image ``i`` from the reader whose range of places holds it; ``starts`` are their beginnings."""
+
+    readers: Sequence[Callable[[int], bytes]]
+    starts: np.ndarray
+
+    def __call__(self, index: int) -> bytes:
+        part = int(np.searchsorted(self.starts, index, side="right")) - 1
+        return self.readers[part](index - int(self.starts[part]))
+
+
+def join(sources: Sequence[FaceSource]) -> FaceSource:
+    """The images of all ``sources``, people of the same name together, keys ascending.
+
+    Variation columns of the same name are one column, NaN for the images of a set that lacks it. Raises
+    UserError where two sets hold an image of the same key: it would be trained on twice.
+    """
+    if len(sources) == 1:
+        return sources[0]
+    where: dict[str, str] = {}
+    for source in sources:
+        for key in source.keys:
+            if key in where:
+                raise UserError(
+                    f"{key} is in both {where[key]} and {source.name}: leave out or rename one"
+                )
+            where[key] = source.name
+    names = tuple(dict.fromkeys(name for source in sources for name in source.variation_names))
+    variations = np.full((len(where), len(names)), np.nan, np.float32)
+    celeba_frame = np.zeros(len(where), bool)
+    starts = np.cumsum([0, *(len(source) for source in sources[:-1])])
+    for start, source in zip(starts, sources, strict=True):
+        part = slice(start, start + len(source))
+        columns = [names.index(name) for name in source.variation_names]
+        variations[part, columns] = source.variations
+        if source.celeba_frame is not None:
+            celeba_frame[part] = source.celeba_frame
+    return build_source(
+        ", ".join(source.name for source in sources),
+        list(where),
+        [source.identities[label] for source in sources for label in source.labels],
+        JoinedReader([source.read_bytes for source in sources], starts),
+        names,
+        variations,
+        celeba_frame if celeba_frame.any() else None,
+    )
