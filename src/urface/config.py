@@ -265,6 +265,9 @@ class UncertaintySettings:
 
     The numbers are PFE's own recipe (Shi and Jain, ICCV 2019), the optimiser is Adam; steps 0 leaves
     the stage out.
+
+    per_dimension  one variance for each of the K * D dimensions, as PFE has it, instead of one a
+                   sub-embedding
     """
 
     steps: int = 3000
@@ -273,6 +276,7 @@ class UncertaintySettings:
     learning_rate: float = 1e-3
     weight_decay: float = 5e-4
     decay_at: float = 2 / 3
+    per_dimension: bool = False
 
     def __post_init__(self) -> None:
         _require(self.steps >= 0, "uncertainty.steps must not be negative")

@@ -93,7 +93,7 @@ def uncertainty_examples(faces: ReproductionFaces, tested: dict[str, TestFaces])
         image = resize_image(faces.test.image(int(place)), 112)
         if condition == "degraded":
             image = degrade(image, faces.test.keys[int(place)])
-        variance = tested[condition].faces.variance[tested[condition].row[place]]
+        variance = tested[condition].faces.sub_variance[tested[condition].row[place]]
         examples.append(
             {
                 "image": base64.b64encode(encode_png(image)).decode(),
