@@ -70,7 +70,8 @@ def test_equal_variances_in_all_dimensions_are_one_a_sub_embedding() -> None:
     a, b = faces(3, 6, 2), faces(3, 7, 2)
     shared = [FaceEmbedding(x.mean, x.confidence, x.variance[:, :, 0]) for x in (a, b)]
     spread = [
-        FaceEmbedding(x.mean, x.confidence, np.repeat(x.variance[:, :, None], 24, 2)) for x in shared
+        FaceEmbedding(x.mean, x.confidence, np.repeat(x.variance[:, :, None], 24, 2))
+        for x in shared
     ]
     np.testing.assert_allclose(score(*spread), score(*shared), rtol=1e-5)
     np.testing.assert_allclose(score_matrix(*spread), score_matrix(*shared), rtol=1e-5)
