@@ -36,9 +36,7 @@ class SubjectDraws:
 
     def __post_init__(self) -> None:
         if self.subjects < 2:
-            raise UserError(
-                f"resampling subjects needs two of them or more, got {self.subjects}"
-            )
+            raise UserError(f"resampling subjects needs two of them or more, got {self.subjects}")
         if self.resamples < 1:
             raise UserError(f"resamples must be 1 or more, got {self.resamples}")
 

@@ -44,5 +44,7 @@ def seed_mean(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Seed
     count = len(numbers)
     if count < 2:
         return SeedMean(mean, None, None, count)
-    half = float(stdtrit(count - 1, (1 + level) / 2)) * float(numbers.std(ddof=1)) / math.sqrt(count)
+    half = (
+        float(stdtrit(count - 1, (1 + level) / 2)) * float(numbers.std(ddof=1)) / math.sqrt(count)
+    )
     return SeedMean(mean, mean - half, mean + half, count)
