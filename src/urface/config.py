@@ -393,12 +393,19 @@ class SyntheticSettings:
 class ReproduceSettings:
     """`urface reproduce`: train the rows of the table, judge each on unseen people, write a report.
 
-    train      training faces: folder, .tar or manifest; empty makes synthetic ones
-    test_lfw   LFW, aligned: folder or .tar
-    pairs      its pairs.txt
-    rows       which rows of the table, in order
-    seeds      how many seeds for every row (0, 1, ...)
-    out        folder for models, embeddings and report.html
+    train           training faces: folder, .tar or manifest; empty makes synthetic ones
+    test_lfw        LFW, aligned: folder or .tar
+    pairs           its pairs.txt
+    rows            which rows, in order, or sets of them: table1, table2, ablation
+    seeds           how many seeds for every row (0, 1, ...)
+    conditions      what test faces are put in: clean, degraded, blur, occluded, pose, all, or levels such
+                    as 16px, blur15, occluded20, yaw45; clean is always one of them
+    gallery_images  images of a person in a second gallery, as one template (1: no second gallery)
+    test_meshes     .parquet of face meshes of the test images, for the conditions pose and yaw
+    cosface_margin  in cosine, of the rows with one embedding at a constant scale
+    arcface_margin  in radians
+    resamples       of the test people, for intervals and paired tests
+    out             folder for models, embeddings, tables and report.html
     """
 
     train: str = ""
@@ -406,12 +413,29 @@ class ReproduceSettings:
     pairs: str = ""
     rows: tuple[str, ...] = ("cosface", "cosface_va", "confidence", "confidence_pa")
     seeds: int = 1
+    conditions: tuple[str, ...] = ("clean", "degraded")
+    gallery_images: int = 1
+    test_meshes: str = ""
+    cosface_margin: float = 0.3
+    arcface_margin: float = 0.4
+    resamples: int = 2000
     out: str = "runs/reproduce"
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
     settings: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
         _require(self.seeds >= 1, f"seeds must be at least 1, got {self.seeds}")
+        for name in ("rows", "conditions"):
+            values = tuple(getattr(self, name))
+            setattr(self, name, values)
+            _require(
+                len(set(values)) == len(values) > 0, f"{name} must name each one once: {values}"
+            )
+        _require(
+            "clean" in self.conditions, "conditions must hold clean: galleries are clean faces"
+        )
+        _require(self.gallery_images >= 1, "gallery_images must be at least 1")
+        _require(self.resamples >= 100, "resamples must be at least 100")
         named = [bool(self.train), bool(self.test_lfw), bool(self.pairs)]
         _require(
             all(named) or not any(named),

@@ -76,8 +76,9 @@ def test_kept_outcomes_are_judged_as_the_embeddings_were(tmp_path: Path) -> None
     met = meet(clean, bad, plan, "likelihood")
     met.save(tmp_path / "o.safetensors", "stamp")
     plan.save(tmp_path / "p.safetensors")
-    kept, known = Outcomes.load(tmp_path / "o.safetensors", "stamp"), TestProtocol.load(
-        tmp_path / "p.safetensors"
+    kept, known = (
+        Outcomes.load(tmp_path / "o.safetensors", "stamp"),
+        TestProtocol.load(tmp_path / "p.safetensors"),
     )
     assert kept is not None
     assert known.digest() == plan.digest()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from urface.metrics.identification import SearchOutcomes, tpir_at_fpir
-from urface.metrics.paired import SubjectDraws, difference, paired_difference
+from urface.metrics.paired import SubjectDraws, difference, discard_area, paired_difference
 from urface.metrics.rejection import SHARES, error_versus_discard
 from urface.metrics.seeds import seed_mean
 from urface.types import UserError
@@ -99,6 +99,7 @@ def test_areas_of_equal_weights_are_those_of_the_curve() -> None:
     draws = SubjectDraws(40, 1)
     object.__setattr__(draws, "counts", np.ones((1, 40), np.uint8))
     got = draws.discard_areas(errors, uncertainty, SUBJECTS)[0]
+    assert got == discard_area(errors, uncertainty)
     assert got == pytest.approx(error_versus_discard(errors, uncertainty).area, abs=1e-12)
     informed, blind = errors.astype(float) + 1, np.ones(400)
     areas = [SubjectDraws(40, 50).discard_areas(errors, u, SUBJECTS) for u in (informed, blind)]

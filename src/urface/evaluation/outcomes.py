@@ -118,7 +118,7 @@ class Outcomes:
 
     def save(self, path: Path, stamp: str) -> None:
         """Write it whole, with the ``stamp`` of what it was made from."""
-        arrays = {
+        arrays: dict[str, np.ndarray] = {
             "scores": self.scores.astype(np.float64),
             "uncertainty": self.uncertainty.astype(np.float32),
             "norm": self.norm.astype(np.float32),
@@ -182,7 +182,9 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             facts = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: cannot be read ({error}): delete it to have it made again") from None
+        raise UserError(
+            f"{path}: cannot be read ({error}): delete it to have it made again"
+        ) from None
     if facts.get("format") != FORMAT:
         raise UserError(f"{path}: not outcomes of a test: delete it to have it made again")
     return arrays, facts

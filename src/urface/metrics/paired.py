@@ -104,21 +104,8 @@ class SubjectDraws:
         errors = np.asarray(errors, bool)
         subjects = self._checked(subjects, len(errors))
         order = np.lexsort((~errors, uncertainty))
-        sorted_errors = errors[order].astype(np.float64)
         steps = np.asarray(shares, np.float64)
-        span = steps[-1] - steps[0]
-        parts = []
-        for weights in self._weights(subjects[order]):
-            kept = np.cumsum(weights, axis=1)
-            wrong = np.cumsum(weights * sorted_errors, axis=1)
-            total = kept[:, -1]
-            heights = np.empty((len(weights), len(steps)))
-            for row in range(len(weights)):
-                at = np.searchsorted(kept[row], (1 - steps) * total[row] * (1 - 1e-12))
-                at = np.minimum(at, len(errors) - 1)
-                heights[row] = wrong[row, at] / np.maximum(kept[row, at], 1e-12)
-            area = np.trapezoid(heights, steps, axis=1) / span
-            parts.append(np.where(total > 0, area, np.nan))
+        parts = [_areas(w, errors[order], steps) for w in self._weights(subjects[order])]
         return np.concatenate(parts)
 
     def _checked(self, subjects: np.ndarray, trials: int) -> np.ndarray:
@@ -174,6 +161,33 @@ def _hits(
     found = np.concatenate([np.zeros((len(counts), 1)), found], axis=1)
     hits: np.ndarray = found[np.arange(len(counts)), accepted]
     return hits
+
+
+def discard_area(
+    errors: np.ndarray, uncertainty: np.ndarray, shares: Sequence[float] = SHARES
+) -> float:
+    """The area that ``SubjectDraws.discard_areas`` resamples, of the trials as they are.
+
+    As ``error_versus_discard`` has it, and also for an uncertainty that is flat.
+    """
+    errors = np.asarray(errors, bool)
+    order = np.lexsort((~errors, uncertainty))
+    ones = np.ones((1, len(errors)))
+    return float(_areas(ones, errors[order], np.asarray(shares, np.float64))[0])
+
+
+def _areas(weights: np.ndarray, errors: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """[b] mean error along the curve for weights [b, N] of ``errors`` [N], the surest first."""
+    kept = np.cumsum(weights, axis=1)
+    wrong = np.cumsum(weights * errors, axis=1)
+    total = kept[:, -1]
+    heights = np.empty((len(weights), len(steps)))
+    for row in range(len(weights)):
+        at = np.searchsorted(kept[row], (1 - steps) * total[row] * (1 - 1e-12))
+        at = np.minimum(at, len(errors) - 1)
+        heights[row] = wrong[row, at] / np.maximum(kept[row, at], 1e-12)
+    area = np.trapezoid(heights, steps, axis=1) / (steps[-1] - steps[0])
+    return np.where(total > 0, area, np.nan)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
