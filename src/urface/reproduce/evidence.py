@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from urface.atomic import write_atomic
 from urface.config import ReproduceSettings
 from urface.embedder import load
@@ -111,5 +113,6 @@ def correlations(
                 mean = to_numpy(tested.faces.mean)[tested.row[there]]
                 value = sub_embedding_correlation(mean, faces.test.labels[there])
                 of_model[row.model].append(value)
-        found[key] = of_model[row.model]
+        if all(np.isfinite(of_model[row.model])):
+            found[key] = of_model[row.model]
     return found
