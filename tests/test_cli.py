@@ -18,14 +18,9 @@ from urface.commands.data import COMMANDS as DATA_COMMANDS
 from urface.commands.mine import COMMANDS as MINE_COMMANDS
 from urface.commands.parser import explain, suggestion, underscored
 from urface.commands.settings import field_docs, read_settings, recipe_names
-from urface.config import (
-    MineSettings,
-    ModelSettings,
-    ObjectiveSettings,
-    OptimSettings,
-    ReproduceSettings,
-    TrainSettings,
-)
+from urface.config import ModelSettings, ObjectiveSettings, OptimSettings, TrainSettings
+from urface.config_mine import MineSettings
+from urface.config_reproduce import ReproduceSettings
 from urface.data.decode import encode_jpeg, encode_png
 from urface.types import FaceEmbedding, UserError, load_keys
 
@@ -151,7 +146,7 @@ def test_option_without_its_section_names_the_section(capsys):
     [
         (["--model.input_size", "big"], "model.input_size: expected a whole number, got 'big'"),
         (["--model.sub_embeddings", "2.5"], "expected a whole number, got '2.5'"),
-        (["--model.backbone", "vgg"], "expected one of small, iresnet18"),
+        (["--model.backbone", "vgg"], "expected one of tiny, small, iresnet18"),
         (["--model.confidence_range", "3"], "expected a list [a, b] of 2 values, each a number"),
         (["--model.input_size", "640"], "model.input_size must be from 64 to 128, got 640"),
         (["--model.input_size"], "expected one argument"),

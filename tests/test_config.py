@@ -13,7 +13,6 @@ from urface.config import (
     ModelSettings,
     ObjectiveSettings,
     OptimSettings,
-    ReproduceSettings,
     RunSettings,
     TrainSettings,
     UncertaintySettings,
@@ -21,6 +20,7 @@ from urface.config import (
     as_dict,
     model_from_dict,
 )
+from urface.config_reproduce import ReproduceSettings
 from urface.types import UserError
 
 BAD: list[tuple[type, str, str, list[Any]]] = [

@@ -17,7 +17,7 @@ Backbone = Literal[
 Identification = Literal["cosface", "arcface", "confidence"]
 
 
-def _require(holds: bool, message: str) -> None:
+def require(holds: bool, message: str) -> None:
     if not holds:
         raise UserError(message)
 
@@ -47,9 +47,9 @@ class DataSettings:
     cache_gigabytes: float = 4.0
 
     def __post_init__(self) -> None:
-        _require(self.min_images >= 1, f"data.min_images must be at least 1, got {self.min_images}")
-        _require(self.identities >= 0, f"data.identities must not be negative: {self.identities}")
-        _require(
+        require(self.min_images >= 1, f"data.min_images must be at least 1, got {self.min_images}")
+        require(self.identities >= 0, f"data.identities must not be negative: {self.identities}")
+        require(
             0 <= self.corrupt_share < 1,
             f"data.corrupt_share is a share from 0 up to 1, got {self.corrupt_share}",
         )
@@ -87,31 +87,27 @@ class VariationSettings:
     def __post_init__(self) -> None:
         for name in ("low_resolution", "occlusion", "pose", "flip", "shrink_share"):
             value = getattr(self, name)
-            _require(
-                0 <= value <= 1, f"variations.{name} is a probability from 0 to 1, got {value}"
-            )
+            require(0 <= value <= 1, f"variations.{name} is a probability from 0 to 1, got {value}")
         for name in ("blur_kernels", "shrink_pixels", "occlusion_blocks"):
             low, high = getattr(self, name)
-            _require(
-                1 <= low <= high, f"variations.{name} must be [low, high], got [{low}, {high}]"
-            )
+            require(1 <= low <= high, f"variations.{name} must be [low, high], got [{low}, {high}]")
         for name, most in (("pose_yaw", 75.0), ("pose_pitch", 30.0)):
             low, high = getattr(self, name)
-            _require(
+            require(
                 0 <= low <= high <= most,
                 f"variations.{name} must be [low, high] in degrees from 0 to {most:g}, got "
                 f"[{low}, {high}]",
             )
-        _require(
+        require(
             all(kernel % 2 == 1 for kernel in self.blur_kernels),
             f"variations.blur_kernels must be odd, got {list(self.blur_kernels)}",
         )
-        _require(
+        require(
             self.occlusion_grid >= 1,
             f"variations.occlusion_grid must be at least 1, got {self.occlusion_grid}",
         )
         blocks = self.occlusion_grid**2
-        _require(
+        require(
             self.occlusion_blocks[1] < blocks,
             f"variations.occlusion_blocks must leave one of the {blocks} blocks free",
         )
@@ -143,32 +139,32 @@ class ModelSettings:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             64 <= self.input_size <= 128,
             f"model.input_size must be from 64 to 128, got {self.input_size}",
         )
         self.frame_size = self.frame_size or self.input_size
-        _require(
+        require(
             self.frame_size >= self.input_size,
             f"model.frame_size {self.frame_size} must not be below input_size {self.input_size}",
         )
-        _require(self.sub_embeddings >= 1, "model.sub_embeddings must be at least 1")
-        _require(
+        require(self.sub_embeddings >= 1, "model.sub_embeddings must be at least 1")
+        require(
             self.embedding_dim >= 1,
             f"model.embedding_dim must be at least 1, got {self.embedding_dim}",
         )
-        _require(
+        require(
             self.embedding_dim % self.sub_embeddings == 0,
             f"model.embedding_dim {self.embedding_dim} is not a multiple of sub_embeddings "
             f"{self.sub_embeddings}",
         )
         low, high = self.confidence_range
-        _require(
+        require(
             0 < low <= self.initial_confidence <= high,
             f"model.initial_confidence {self.initial_confidence} must lie in confidence_range "
             f"[{low}, {high}], above 0",
         )
-        _require(0 <= self.dropout < 1, f"model.dropout must be from 0 up to 1, got {self.dropout}")
+        require(0 <= self.dropout < 1, f"model.dropout must be from 0 up to 1, got {self.dropout}")
 
 
 @dataclass
@@ -196,20 +192,20 @@ class ObjectiveSettings:
     adversarial: float = 2.0
 
     def __post_init__(self) -> None:
-        _require(self.margin >= 0, f"objective.margin must not be negative, got {self.margin}")
+        require(self.margin >= 0, f"objective.margin must not be negative, got {self.margin}")
         for name in ("regularizer", "classification", "adversarial"):
-            _require(getattr(self, name) >= 0, f"objective.{name} must not be negative")
+            require(getattr(self, name) >= 0, f"objective.{name} must not be negative")
         self.decorrelate = tuple(self.decorrelate)
-        _require(
+        require(
             len(set(self.decorrelate)) == len(self.decorrelate),
             f"objective.decorrelate names a variation twice: {', '.join(self.decorrelate)}",
         )
-        _require(
+        require(
             self.identification == "confidence" or not self.decorrelate,
             f"objective.decorrelate has no sub-embeddings to work on with {self.identification}: leave "
             "it empty, or set objective.identification to confidence",
         )
-        _require(
+        require(
             self.identification == "confidence" or self.margin < 1.5708,
             f"objective.margin {self.margin} is a logit margin; {self.identification} takes it in "
             "cosine or radians (0.35 or 0.5 are usual)",
@@ -254,17 +250,17 @@ class OptimSettings:
     def __post_init__(self) -> None:
         for name in ("batch_size", "epochs", "learning_rate", "classifier_rate", "clip"):
             value = getattr(self, name)
-            _require(0 < value < float("inf"), f"optim.{name} must be above 0 and finite")
+            require(0 < value < float("inf"), f"optim.{name} must be above 0 and finite")
         for name in ("warmup_share", "confidence_start"):
             share = getattr(self, name)
-            _require(0 <= share < 1, f"optim.{name} is a share from 0 up to 1, got {share}")
+            require(0 <= share < 1, f"optim.{name} is a share from 0 up to 1, got {share}")
         for name in ("confidence_factor", "classifier_decay", "weight_decay"):
-            _require(getattr(self, name) >= 0, f"optim.{name} must not be negative")
-        _require(
+            require(getattr(self, name) >= 0, f"optim.{name} must not be negative")
+        require(
             0 <= self.momentum < 1, f"optim.momentum must be from 0 up to 1, got {self.momentum}"
         )
         first, second = self.step_shares
-        _require(
+        require(
             0 <= first <= second <= 1,
             f"optim.step_shares must be two rising shares of 0 to 1, got [{first}, {second}]",
         )
@@ -276,6 +272,9 @@ class UncertaintySettings:
 
     The numbers are PFE's own recipe (Shi and Jain, ICCV 2019), the optimiser is Adam; steps 0 leaves
     the stage out.
+
+    per_dimension  one variance for each of the K * D dimensions, as PFE has it, instead of one a
+                   sub-embedding
     """
 
     steps: int = 3000
@@ -284,16 +283,15 @@ class UncertaintySettings:
     learning_rate: float = 1e-3
     weight_decay: float = 5e-4
     decay_at: float = 2 / 3
+    per_dimension: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.steps >= 0, "uncertainty.steps must not be negative")
-        _require(self.identities >= 1, "uncertainty.identities must be at least 1")
-        _require(
-            self.images_per_identity >= 2, "uncertainty.images_per_identity must be at least 2"
-        )
-        _require(self.learning_rate > 0, "uncertainty.learning_rate must be above 0")
-        _require(self.weight_decay >= 0, "uncertainty.weight_decay must not be negative")
-        _require(
+        require(self.steps >= 0, "uncertainty.steps must not be negative")
+        require(self.identities >= 1, "uncertainty.identities must be at least 1")
+        require(self.images_per_identity >= 2, "uncertainty.images_per_identity must be at least 2")
+        require(self.learning_rate > 0, "uncertainty.learning_rate must be above 0")
+        require(self.weight_decay >= 0, "uncertainty.weight_decay must not be negative")
+        require(
             0 <= self.decay_at <= 1,
             f"uncertainty.decay_at is a share from 0 to 1, got {self.decay_at}",
         )
@@ -320,8 +318,8 @@ class RunSettings:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        _require(self.checkpoint_every >= 1, "run.checkpoint_every must be at least 1")
-        _require(self.log_every >= 1, "run.log_every must be at least 1")
+        require(self.checkpoint_every >= 1, "run.checkpoint_every must be at least 1")
+        require(self.log_every >= 1, "run.log_every must be at least 1")
 
 
 @dataclass
@@ -338,18 +336,18 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         if self.objective.identification != "confidence":
-            _require(
+            require(
                 self.model.sub_embeddings == 1,
                 f"objective.identification {self.objective.identification} has one embedding: set "
                 "model.sub_embeddings to 1",
             )
         else:
-            _require(
+            require(
                 self.objective.margin < self.model.confidence_range[1],
                 f"objective.margin {self.objective.margin} can never be reached by confidences up to "
                 f"{self.model.confidence_range[1]}",
             )
-        _require(
+        require(
             not self.objective.decorrelate or self.model.sub_embeddings % 2 == 0,
             "objective.decorrelate halves the sub-embeddings: set model.sub_embeddings to an even one",
         )
@@ -374,110 +372,3 @@ def model_from_dict(values: dict[str, Any]) -> ModelSettings:
     values = dict(values)
     values["confidence_range"] = tuple(values["confidence_range"])
     return ModelSettings(**values)
-
-
-@dataclass
-class SyntheticSettings:
-    """The built-in synthetic faces that `urface reproduce` makes where no data are named.
-
-    train_identities, train_shots        people and images of each to train on
-    enrolled, enrolled_shots             unseen people in the gallery, and images of each (one is enrolled)
-    strangers, stranger_shots            unseen people who are not in the gallery, and images of each
-    size                                 side in pixels
-    """
-
-    train_identities: int = 400
-    train_shots: int = 12
-    enrolled: int = 300
-    enrolled_shots: int = 6
-    strangers: int = 400
-    stranger_shots: int = 8
-    size: int = 112
-    seed: int = 0
-
-
-@dataclass
-class ReproduceSettings:
-    """`urface reproduce`: train the rows of the table, judge each on unseen people, write a report.
-
-    train      training faces: folder, .tar or manifest; empty makes synthetic ones
-    test_lfw   LFW, aligned: folder or .tar
-    pairs      its pairs.txt
-    rows       which rows of the table, in order
-    seeds      how many seeds for every row (0, 1, ...)
-    out        folder for models, embeddings and report.html
-    """
-
-    train: str = ""
-    test_lfw: str = ""
-    pairs: str = ""
-    rows: tuple[str, ...] = ("cosface", "cosface_va", "confidence", "confidence_pa")
-    seeds: int = 1
-    out: str = "runs/reproduce"
-    synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
-    settings: TrainSettings = field(default_factory=TrainSettings)
-
-    def __post_init__(self) -> None:
-        _require(self.seeds >= 1, f"seeds must be at least 1, got {self.seeds}")
-        named = [bool(self.train), bool(self.test_lfw), bool(self.pairs)]
-        _require(
-            all(named) or not any(named),
-            "train, test_lfw and pairs belong together: name all three, or none for synthetic faces",
-        )
-
-
-@dataclass
-class MineSettings:
-    """`urface mine train`: the network that labels a training set with further variations.
-
-    data                faces with labels: CelebA, or a manifest with label columns; several with commas
-                        between them (images without a label teach the adversary alone)
-    attributes          which of the labels to learn, in any case
-    adversary           weight of the identity adversary (method: 1); 0 leaves it out
-    compare             train a second network without the adversary, to tell what that bought
-    hold_out            share of the people who are kept out of training, to judge the attributes on
-    input_size          side in pixels of what the network sees
-    batch_size          images a step
-    epochs              passes over the images of the people trained on
-    learning_rate       peak of the network's, reached after the warm-up; it falls to 0 by a cosine
-    discriminator_rate  the same of the adversary's discriminator, constant: it must keep up
-    probe_images        people with fewer images are not in the identity probe; a third of each one's images
-                        (at least one) is kept to test it
-    """
-
-    data: str = ""
-    attributes: tuple[str, ...] = ("smiling", "young", "male")
-    adversary: float = 1.0
-    compare: bool = True
-    hold_out: float = 0.2
-    input_size: int = 64
-    batch_size: int = 64
-    epochs: float = 10.0
-    learning_rate: float = 2e-3
-    weight_decay: float = 5e-4
-    discriminator_rate: float = 2e-3
-    probe_images: int = 3
-    corrupt_share: float = 0.001
-    cache_gigabytes: float = 4.0
-    run: RunSettings = field(default_factory=RunSettings)
-
-    def __post_init__(self) -> None:
-        self.attributes = tuple(self.attributes)
-        lower = [name.lower() for name in self.attributes]
-        _require(bool(lower), "attributes is empty: name at least one")
-        _require(len(set(lower)) == len(lower), f"attributes names one twice: {', '.join(lower)}")
-        _require(self.adversary >= 0, f"adversary must not be negative, got {self.adversary}")
-        _require(0 < self.hold_out < 1, f"hold_out is a share between 0 and 1, got {self.hold_out}")
-        _require(
-            32 <= self.input_size <= 256, f"input_size must be from 32 to 256: {self.input_size}"
-        )
-        for name in ("batch_size", "epochs", "learning_rate", "discriminator_rate"):
-            value = getattr(self, name)
-            _require(0 < value < float("inf"), f"{name} must be above 0 and finite, got {value}")
-        _require(self.weight_decay >= 0, "weight_decay must not be negative")
-        _require(self.probe_images >= 2, "probe_images must be at least 2: one to test on")
-
-    @property
-    def frame_size(self) -> int:
-        """Side of the frames that the input is cropped from: at random in training, else the centre."""
-        return self.input_size + 2 * round(self.input_size / 20)

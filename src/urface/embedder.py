@@ -92,14 +92,14 @@ class Embedder:
         self, batches: Iterator[list[np.ndarray]], total: int, progress: bool = False
     ) -> FaceEmbedding:
         """Embed batches of what ``frame`` made, as they come: the images need not be in memory together."""
-        parts = [self._empty()]
+        parts = []
         bar = tqdm(total=total, desc="embedding", unit=" faces", disable=not progress, leave=False)
         with bar:
             for batch in batches:
                 if batch:
                     parts.append(self._forward(np.stack(batch)))
                 bar.update(len(batch))
-        return FaceEmbedding.concatenate(parts)
+        return FaceEmbedding.concatenate(parts or [self._empty()])
 
     def frame(self, face: np.ndarray) -> np.ndarray:
         """An aligned face as the network sees it: at the frame's size, its centre cut out."""

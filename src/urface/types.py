@@ -58,7 +58,8 @@ class FaceEmbedding:
 
     mean        [B, K, D]  unit length per sub-embedding
     confidence  [B, K]     s > 0, from the identification loss; larger is surer
-    variance    [B, K]     sigma^2 > 0 per dimension of a sub-embedding; larger is less sure
+    variance    [B, K]     sigma^2 > 0 of each dimension of a sub-embedding; larger is less sure. Or
+                [B, K, D], where every dimension has its own (PFE)
 
     All three NumPy arrays or all three torch tensors. Raises UserError where a shape does not fit, a
     value is not finite, a sub-embedding is not of unit length, or a confidence or variance is not
@@ -81,7 +82,7 @@ class FaceEmbedding:
             raise UserError(f"mean must be [B, K, D], got the shape {list(shape)}")
         for name in ("confidence", "variance"):
             got = tuple(getattr(self, name).shape)
-            if got != shape[:2]:
+            if got != shape[:2] and (name, got) != ("variance", shape):
                 raise UserError(
                     f"{name} must be [B, K] = {list(shape[:2])} to go with mean, got {list(got)}"
                 )
@@ -101,9 +102,10 @@ class FaceEmbedding:
             values = to_numpy(getattr(self, name))
             bad = ~(np.isfinite(values) & (values > 0))
             if bad.any():
-                face, sub = np.argwhere(bad)[0]
+                face, *sub = (int(place) for place in np.argwhere(bad)[0])
+                where = ", ".join(map(str, sub))
                 raise UserError(
-                    f"{name} {sub} of face {face} is {values[face, sub]:.4g}: it must be finite and "
+                    f"{name} {where} of face {face} is {values[face, *sub]:.4g}: it must be finite and "
                     "above 0"
                 )
 
@@ -119,9 +121,19 @@ class FaceEmbedding:
     def uncertainty(self) -> Array:
         """[B], one number per face: the mean over K of log variance; larger is less sure."""
         if is_torch(self.variance):
-            logarithm: Array = self.variance.log().mean(1)  # type: ignore[union-attr]
+            logarithm: Array = self.variance.log().flatten(1).mean(1)  # type: ignore[union-attr]
             return logarithm
-        return np.log(self.variance).mean(1)
+        return np.log(self.variance).reshape(len(self), -1).mean(1)
+
+    @property
+    def sub_variance(self) -> Array:
+        """[B, K], the variance of each sub-embedding: the geometric mean where it has one a dimension."""
+        if len(self.variance.shape) == 2:
+            return self.variance
+        if is_torch(self.variance):
+            middle: Array = self.variance.log().mean(2).exp()  # type: ignore[union-attr]
+            return middle
+        return np.exp(np.log(self.variance).mean(2))
 
     def __getitem__(self, index: Any) -> FaceEmbedding:
         """Faces by slice, index array, mask or a single number (which keeps B = 1)."""

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from urface.config import MineSettings, RunSettings
+from urface.config import RunSettings
+from urface.config_mine import MineSettings
 from urface.data.decode import encode_png
 from urface.data.manifest import write_manifest
 from urface.data.open import open_faces

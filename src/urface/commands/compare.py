@@ -112,7 +112,7 @@ def as_json(
         "threshold": verdict.threshold,
         "basis": verdict.basis,
         "cosines": _cosines(faces).tolist(),
-        "variance": {"a": faces.variance[0].tolist(), "b": faces.variance[1].tolist()},
+        "variance": {"a": faces.sub_variance[0].tolist(), "b": faces.sub_variance[1].tolist()},
         "uncertainty": {"a": float(uncertainty[0]), "b": float(uncertainty[1])},
     }
 
@@ -131,7 +131,7 @@ def as_text(
             f"{what}: the {verdict.method} score {value:.4g} is {side} {verdict.threshold:.4g}",
             f"threshold    {verdict.basis}",
         ]
-    sigma = np.sqrt(np.asarray(faces.variance, np.float64))
+    sigma = np.sqrt(np.asarray(faces.sub_variance, np.float64))
     uncertainty = np.asarray(faces.uncertainty)
     lines += [
         f"likelihood   {scores['likelihood']:.4g}",

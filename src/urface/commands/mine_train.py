@@ -7,7 +7,7 @@ from pathlib import Path
 
 from urface.atomic import write_atomic
 from urface.commands.settings import read_settings
-from urface.config import MineSettings
+from urface.config_mine import MineSettings
 
 SUMMARY = """\
 Train the network that labels a training set with further variations: attributes are learned while an

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from urface.commands.settings import read_settings
-from urface.config import ReproduceSettings
+from urface.config_reproduce import ReproduceSettings
 
 SUMMARY = """\
 Train the rows of the paper's comparison, judge each on people it has not seen, clean and degraded,

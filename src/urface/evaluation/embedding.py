@@ -14,11 +14,10 @@ import numpy as np
 from urface.data.decode import DecodeError
 from urface.data.source import FaceSource
 from urface.embedder import Embedder
-from urface.evaluation.degrade import degrade
+from urface.evaluation.conditions import Condition, condition
 from urface.types import FaceEmbedding, load_keys
 
 BATCH = 64
-CONDITIONS = ("clean", "degraded")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,21 +38,59 @@ class TestFaces:
         return np.where(places < 0, -1, self.row[places])
 
 
+class ConditionFrames:
+    """Faces of ``source`` in a condition as a network sees them, decoded and changed once for all models.
+
+    What was made is kept while condition and size stay the same and all of it takes no more than
+    ``gigabytes``.
+    """
+
+    def __init__(self, source: FaceSource, seed: int = 0, gigabytes: float = 2.0) -> None:
+        self.source = source
+        self._seed = seed
+        self._gigabytes = gigabytes
+        self._made_for: tuple[str, int, int] | None = None
+        self._frames = np.empty((0, 0, 0, 3), np.uint8)
+        self._there = np.zeros(len(source), bool)
+
+    def get(self, place: int, put_in: Condition, embedder: Embedder) -> np.ndarray:
+        """The frame [S, S, 3] of the image at ``place``. Raises DecodeError."""
+        size = embedder.settings.input_size
+        made_for = (put_in.key, embedder.settings.frame_size, size)
+        keeps = len(self.source) * size * size * 3 <= self._gigabytes * 1e9
+        if made_for != self._made_for:
+            self._made_for = made_for
+            self._there[:] = False
+            self._frames = np.empty((len(self.source) if keeps else 0, size, size, 3), np.uint8)
+        if self._there[place]:
+            return self._frames[place]
+        face = put_in.apply(self.source.image(place), self.source.keys[place], self._seed)
+        frame = embedder.frame(face)
+        if keeps:
+            self._frames[place] = frame
+            self._there[place] = True
+        return frame
+
+
 def embed_test_set(
     embedder: Embedder,
     source: FaceSource,
-    condition: str,
+    put_in: str | Condition,
     *,
     needed: np.ndarray | None = None,
     seed: int = 0,
     cache: Path | None = None,
+    frames: ConditionFrames | None = None,
     progress: bool = True,
 ) -> TestFaces:
     """Embed the ``needed`` images (all without it) of ``source`` under a condition.
 
-    ``cache`` is a file that is read where it holds just these images, and written otherwise. An image
-    that cannot be decoded is a failure to acquire: named, counted, never left out of a denominator.
+    ``cache`` is a file that is read where it holds just these images, and written otherwise; ``frames``
+    of the same source and seed are shared by several models. An image that cannot be decoded is a
+    failure to acquire: named, counted, never left out of a denominator.
     """
+    put_in = condition(put_in) if isinstance(put_in, str) else put_in
+    shared = frames or ConditionFrames(source, seed, gigabytes=0.0)
     places = np.arange(len(source)) if needed is None else np.unique(needed[needed >= 0])
     if cache is not None and cache.is_file():
         faces, keys = FaceEmbedding.load(cache), load_keys(cache) or []
@@ -65,12 +102,9 @@ def embed_test_set(
 
     def image(place: int) -> np.ndarray | str:
         try:
-            face = source.image(place)
+            return shared.get(int(place), put_in, embedder)
         except DecodeError as error:
             return str(error)
-        if condition == "degraded":
-            face = degrade(face, source.keys[place], seed)
-        return embedder.frame(face)
 
     def stream() -> Iterator[list[np.ndarray]]:
         with ThreadPoolExecutor(1) as pool:

@@ -13,7 +13,9 @@ from urface.evaluation.protocol import PairProtocol, SearchProtocol
 from urface.metrics.identification import SearchOutcomes, rank_rates, search_outcomes, tpir_at_fpir
 from urface.metrics.intervals import Rate
 from urface.metrics.verification import FoldAccuracy, TarAtFar, kfold_accuracy, tar_at_far
+from urface.scoring.fusion import fuse
 from urface.scoring.score import Method, score, score_matrix
+from urface.types import FaceEmbedding
 
 FARS = (0.1, 0.01, 0.001)
 FPIRS = (0.01, 0.1)
@@ -104,38 +106,59 @@ def identify(
     protocol: SearchProtocol,
     method: Method,
 ) -> Identification:
-    """Search probes in a gallery; the two may be of different conditions.
+    """Search probes in a gallery and judge what was found: ``search`` and ``judge_search``."""
+    return judge_search(search(gallery, probes, labels, protocol, method))
 
-    ``labels`` [N] says who is in each image. A gallery image without an embedding stays a column that
-    never wins, so that its person's probes are misses and not strangers.
+
+def search(
+    gallery: TestFaces,
+    probes: TestFaces,
+    labels: np.ndarray,
+    protocol: SearchProtocol,
+    method: Method,
+) -> SearchOutcomes:
+    """Search probes in a gallery, mated ones first; the two may be of different conditions.
+
+    ``labels`` [N] says who is in each image. Several gallery images of a person become a template: by
+    inverse variance for the likelihood score, by the mean for the cosine. A person without an embedding
+    in the gallery stays a column that never wins, so that their probes are misses and not strangers.
     """
-    columns = gallery.at(protocol.gallery)
+    people, person = np.unique(labels[protocol.gallery], return_inverse=True)
+    rows = gallery.at(protocol.gallery)
+    there = np.isin(np.arange(len(people)), person[rows >= 0])
+    enrolled = gallery.faces[rows[rows >= 0]]
+    if len(people) < len(protocol.gallery):
+        enrolled = templates(enrolled, person[rows >= 0], method)
+    else:
+        enrolled = enrolled[np.argsort(person[rows >= 0])]
+    places = np.concatenate([protocol.mated, protocol.nonmated])
+    blocks = _score_rows(probes, probes.at(places), enrolled, there, method)
+    return search_outcomes(blocks, labels[places], people)
 
-    def outcomes(places: np.ndarray) -> SearchOutcomes:
-        blocks = _score_rows(probes, probes.at(places), gallery, columns, method)
-        return search_outcomes(blocks, labels[places], labels[protocol.gallery])
 
-    mated, nonmated = outcomes(protocol.mated), outcomes(protocol.nonmated)
-    both = SearchOutcomes(
-        *(
-            np.concatenate([getattr(mated, name), getattr(nonmated, name)])
-            for name in ("mated", "mate", "other", "better")
-        )
+def templates(faces: FaceEmbedding, person: np.ndarray, method: Method) -> FaceEmbedding:
+    """One template for each of ``person`` [B], in ascending order, fused as the score wants it."""
+    return fuse(faces, person, "inverse_variance" if method == "likelihood" else "mean")
+
+
+def judge_search(outcomes: SearchOutcomes) -> Identification:
+    """Rates of searches with mated and non-mated probes."""
+    mated = outcomes.mated
+    known = SearchOutcomes(
+        *(getattr(outcomes, name)[mated] for name in ("mated", "mate", "other", "better"))
     )
     return Identification(
-        rank_rates(mated, RANKS), {fpir: tpir_at_fpir(both, fpir) for fpir in FPIRS}
+        rank_rates(known, RANKS), {fpir: tpir_at_fpir(outcomes, fpir) for fpir in FPIRS}
     )
 
 
 def _score_rows(
-    probes: TestFaces, rows: np.ndarray, gallery: TestFaces, columns: np.ndarray, method: Method
+    probes: TestFaces, rows: np.ndarray, enrolled: FaceEmbedding, there: np.ndarray, method: Method
 ) -> Iterator[np.ndarray]:
     """Blocks of scores [n, M] of the probes in order, NaN where one of the two has no embedding."""
-    there = columns >= 0
-    enrolled = gallery.faces[columns[there]]
     for first in range(0, len(rows), PROBES_AT_ONCE):
         part = rows[first : first + PROBES_AT_ONCE]
-        block = np.full((len(part), len(columns)), np.nan, np.float32)
+        block = np.full((len(part), len(there)), np.nan, np.float32)
         good = part >= 0
         scores = score_matrix(probes.faces[part[good]], enrolled, method)
         block[np.ix_(good, there)] = scores

@@ -60,9 +60,12 @@ class Evaluation:
         return rows
 
 
-def lfw_search(faces: FaceSource) -> SearchProtocol:
-    """People with two images or more are enrolled with the first; those with one are strangers."""
-    return search_protocol(faces.labels, np.bincount(faces.labels) == 1)
+def lfw_search(faces: FaceSource, images: int = 1, reserved: int = 0) -> SearchProtocol:
+    """People with two images or more are enrolled with the first; those with one are strangers.
+
+    ``images`` and ``reserved`` as in ``search_protocol``.
+    """
+    return search_protocol(faces.labels, np.bincount(faces.labels) == 1, images, reserved)
 
 
 def evaluate_lfw(

@@ -7,7 +7,7 @@ import numpy as np
 
 from urface.data.decode import DecodeError
 from urface.data.source import FaceSource
-from urface.evaluation.degrade import degrade
+from urface.evaluation.conditions import Condition, condition
 from urface.evaluation.embedding import TestFaces
 from urface.types import FaceEmbedding
 
@@ -15,9 +15,10 @@ SIDE = 32
 
 
 def embed_pixels(
-    source: FaceSource, condition: str, needed: np.ndarray, seed: int = 0
+    source: FaceSource, put_in: str | Condition, needed: np.ndarray, seed: int = 0
 ) -> TestFaces:
     """Grey pixels at SIDE x SIDE, standardised and of unit length: K = 1, D = SIDE^2."""
+    put_in = condition(put_in) if isinstance(put_in, str) else put_in
     places = np.unique(needed[needed >= 0])
     row = np.full(len(source), -1, np.int64)
     vectors: list[np.ndarray] = []
@@ -29,8 +30,7 @@ def embed_pixels(
         except DecodeError as error:
             failures[key] = str(error)
             continue
-        if condition == "degraded":
-            face = degrade(face, key, seed)
+        face = put_in.apply(face, key, seed)
         grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
         vector = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).ravel()
         vector -= vector.mean()

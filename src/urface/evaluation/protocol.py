@@ -27,7 +27,10 @@ class PairProtocol:
 
 @dataclass(frozen=True, eq=False)
 class SearchProtocol:
-    """A gallery of one image a person, and probes with and without a mate in it: places of images."""
+    """A gallery, and probes with and without a mate in it: places of images.
+
+    The gallery may hold several images of a person, which become one template.
+    """
 
     gallery: np.ndarray
     mated: np.ndarray
@@ -83,21 +86,27 @@ def drawn_pairs(
     return PairProtocol(left, right, same_all, fold_all)
 
 
-def search_protocol(labels: np.ndarray, strangers: np.ndarray) -> SearchProtocol:
-    """The first image of each person is enrolled, their others are mated probes.
+def search_protocol(
+    labels: np.ndarray, strangers: np.ndarray, images: int = 1, reserved: int = 0
+) -> SearchProtocol:
+    """The first ``images`` of each person are enrolled, those after them are mated probes.
 
-    ``strangers`` [C] bool: people who are not enrolled; all their images are non-mated probes. People
-    with a single image who are not strangers are left out.
+    labels     [N] the person of each image
+    strangers  [C] bool: people who are not enrolled; all their images are non-mated probes
+    images     enrolled of each person, always leaving one to search with
+    reserved   as many (at least ``images``) are no probes, so that galleries of different sizes are
+               searched with the same probes
+
+    People with a single image who are not strangers are left out.
     """
     order = np.argsort(labels, kind="stable")
     counts = np.bincount(labels, minlength=len(strangers))
-    firsts = order[np.concatenate([[0], np.cumsum(counts)[:-1]])[counts > 0]]
-    enrolled = ~strangers & (counts >= 2)
-    is_first = np.zeros(len(labels), bool)
-    is_first[firsts] = True
-    known = enrolled[labels]
+    number = np.empty(len(labels), np.int64)  # of an image among its person's
+    number[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    most = counts[labels] - 1
+    known = (~strangers & (counts >= 2))[labels]
     return SearchProtocol(
-        gallery=np.flatnonzero(known & is_first),
-        mated=np.flatnonzero(known & ~is_first),
+        gallery=np.flatnonzero(known & (number < np.minimum(images, most))),
+        mated=np.flatnonzero(known & (number >= np.minimum(max(images, reserved), most))),
         nonmated=np.flatnonzero(strangers[labels]),
     )

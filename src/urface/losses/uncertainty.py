@@ -18,7 +18,8 @@ def genuine_pairs(labels_B: Tensor) -> tuple[Tensor, Tensor]:
 def uncertainty_loss(mean_BKD: Tensor, variance_BK: Tensor, labels_B: Tensor) -> Tensor:
     """-mean over genuine pairs of the likelihood score, divided by K * D, a scalar.
 
-    It is the score that serving uses (`urface.scoring.likelihood`). The division makes the value and
+    It is the score that serving uses (`urface.scoring.likelihood`); variances are [B, K], or [B, K, D]
+    with one a dimension. The division makes the value and
     the learning rate independent of the size of the embedding; it does not move the minimum. Raises
     ValueError where no two images in the batch are of the same person.
     """

@@ -73,7 +73,8 @@ def load_model(path: str | Path) -> tuple[URFace, ModelSettings, dict[str, Any]]
         settings = model_from_dict(header["model"])
         model = build_urface(settings, ObjectiveSettings(**header["objective"]))
         if header["uncertainty"]:
-            add_uncertainty_head(model)
+            outputs = len(state["uncertainty_head.fc.bias"])
+            add_uncertainty_head(model, per_dimension=outputs != settings.sub_embeddings)
         model.load_state_dict(state)
         facts = header["facts"]
     except SafetensorError as error:

@@ -19,7 +19,8 @@ class Features(NamedTuple):
 
     mean             [B, K, D]  unit length per sub-embedding, float32
     log_confidence   [B, K]     log s
-    log_variance     [B, K]     log sigma^2: of the uncertainty branch where stage two made one, else -log s
+    log_variance     [B, K]     log sigma^2: of the uncertainty branch where stage two made one, else -log s;
+                     [B, K, D] where that branch has one a dimension (PFE)
     """
 
     mean: Tensor
@@ -34,8 +35,8 @@ class URFace(nn.Module):
     backbone          normalised pixels [B, 3, H, W] -> [B, F]
     embedding_head    [B, F] -> [B, K * D]
     confidence_head   [B, F] -> log-confidence [B, K]
-    uncertainty_head  [B, F] -> log-confidence [B, K] after stage two, whose inverse is the variance; kept
-                      beside the first so that one file answers both with and without it
+    uncertainty_head  [B, F] -> log-confidence [B, K] or [B, K * D] after stage two, whose inverse is the
+                      variance; kept beside the first so that one file answers both with and without it
     masks             [V, K] bool, the half of the sub-embeddings that each decorrelated variation has for
                       its own; they are drawn once and stay with the model
     """
@@ -86,7 +87,15 @@ class URFace(nn.Module):
         log_confidence = self.confidence_head(trunk)
         if self.uncertainty_head is None:
             return Features(mean, log_confidence, -log_confidence)
-        return Features(mean, log_confidence, -self.uncertainty_head(trunk))
+        return Features(mean, log_confidence, self.log_variance(trunk))
+
+    def log_variance(self, trunk: Tensor) -> Tensor:
+        """[B, F] -> log sigma^2 of the uncertainty branch, [B, K], or [B, K, D] of one a dimension."""
+        assert self.uncertainty_head is not None
+        values: Tensor = -self.uncertainty_head(trunk)
+        if values.shape[1] == self.sub_embeddings:
+            return values
+        return values.unflatten(1, (self.sub_embeddings, -1))
 
 
 def build_urface(model: ModelSettings, objective: ObjectiveSettings) -> URFace:
@@ -109,15 +118,18 @@ def build_urface(model: ModelSettings, objective: ObjectiveSettings) -> URFace:
     return URFace(backbone, embedding, confidence, model.sub_embeddings, masks=masks)
 
 
-def add_uncertainty_head(model: URFace) -> ConfidenceHead:
+def add_uncertainty_head(model: URFace, per_dimension: bool = False) -> ConfidenceHead:
     """Give ``model`` an uncertainty branch of its own for stage two, and return it.
 
-    It starts as a copy of the confidence branch where that one was learned, else afresh. Its range is
-    wide: variances are fitted to distances, not to a softmax.
+    It says one variance a sub-embedding, or with ``per_dimension`` one a dimension, as PFE does. It
+    starts as a copy of the confidence branch where that one was learned and of that shape, else afresh.
+    Its range is wide: variances are fitted to distances, not to a softmax.
     """
-    in_features = int(model.embedding_head.fc.in_features)  # type: ignore[union-attr, arg-type]
-    head = ConfidenceHead(in_features, model.sub_embeddings, bounds=UNCERTAINTY_RANGE)
-    if isinstance(model.confidence_head, ConfidenceHead):
+    fc = model.embedding_head.fc
+    in_features, dim = int(fc.in_features), int(fc.out_features)  # type: ignore[union-attr, arg-type]
+    outputs = dim if per_dimension else model.sub_embeddings
+    head = ConfidenceHead(in_features, outputs, bounds=UNCERTAINTY_RANGE)
+    if isinstance(model.confidence_head, ConfidenceHead) and outputs == model.sub_embeddings:
         head.load_state_dict(model.confidence_head.state_dict())
     model.uncertainty_head = head.to(model.pixel_mean.device)
     return head

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from urface.config import ReproduceSettings
+from urface.config_reproduce import ReproduceSettings
 from urface.data.open import open_faces
 from urface.data.source import FaceSource, select
 from urface.data.synthetic import write_synthetic
 from urface.evaluation.lfw import lfw_search
+from urface.evaluation.outcomes import TestProtocol
 from urface.evaluation.protocol import (
     PairProtocol,
     SearchProtocol,
@@ -32,11 +35,31 @@ class ReproductionFaces:
 
     train: FaceSource
     test: FaceSource
-    pairs: PairProtocol
-    search: SearchProtocol
+    protocol: TestProtocol
     train_name: str
     test_name: str
     synthetic: bool
+
+    @property
+    def pairs(self) -> PairProtocol:
+        return self.protocol.pairs
+
+    @property
+    def search(self) -> SearchProtocol:
+        """That of one gallery image a person."""
+        return self.protocol.searches["single"]
+
+
+def galleries(
+    images: int, search: Callable[[int, int], SearchProtocol]
+) -> dict[str, SearchProtocol]:
+    """A gallery of one image a person and, for ``images`` above 1, one of several, for the same probes.
+
+    ``search(images, reserved)`` as ``search_protocol`` takes them.
+    """
+    if images == 1:
+        return {"single": search(1, 1)}
+    return {"single": search(1, images), "several": search(images, images)}
 
 
 def reproduction_faces(settings: ReproduceSettings, progress: bool) -> ReproductionFaces:
@@ -47,8 +70,11 @@ def reproduction_faces(settings: ReproduceSettings, progress: bool) -> Reproduct
         return ReproductionFaces(
             train=training_faces(settings.settings),
             test=test,
-            pairs=lfw_pairs(Path(settings.pairs), test),
-            search=lfw_search(test),
+            protocol=TestProtocol(
+                test.labels,
+                lfw_pairs(Path(settings.pairs), test),
+                galleries(settings.gallery_images, partial(lfw_search, test)),
+            ),
             train_name=Path(settings.train).name,
             test_name=Path(settings.test_lfw).name,
             synthetic=False,
@@ -81,8 +107,11 @@ def _synthetic_faces(settings: ReproduceSettings, progress: bool) -> Reproductio
     return ReproductionFaces(
         train=train,
         test=test,
-        pairs=drawn_pairs(test.labels, seed=plan.seed),
-        search=search_protocol(test.labels, is_stranger),
+        protocol=TestProtocol(
+            test.labels,
+            drawn_pairs(test.labels, seed=plan.seed),
+            galleries(settings.gallery_images, partial(search_protocol, test.labels, is_stranger)),
+        ),
         train_name="synthetic faces",
         test_name="synthetic faces of other people",
         synthetic=True,

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from urface.data.decode import encode_png, resize_image
-from urface.evaluation.degrade import degrade
-from urface.evaluation.embedding import CONDITIONS, TestFaces
-from urface.evaluation.judge import verify
+from urface.evaluation.conditions import Condition
+from urface.evaluation.embedding import TestFaces
 from urface.metrics.rejection import error_versus_discard
 from urface.reproduce.faces import ReproductionFaces
+from urface.reproduce.measured import Measured
+from urface.reproduce.quality import of_pairs
 from urface.training.logs import read_log
+from urface.types import UserError
 
 EXAMPLES = 18
 CURVES = ("L_idt", "L_reg", "L_unc", "confidence_mean")
@@ -23,21 +25,24 @@ CURVES = ("L_idt", "L_reg", "L_unc", "confidence_mean")
 def lead(results: dict[str, Any]) -> list[str]:
     """Plain sentences for the top of the report and the end of the command's output."""
     sentences = []
-    for condition in CONDITIONS:
+    names = {condition["key"]: condition["name"].lower() for condition in results["conditions"]}
+    for condition, name in names.items():
         parts = []
         for row in results["rows"]:
             if row["seed"] == 0:
                 rate = row["verification"][condition]["accuracy"]
                 parts.append(f"{row['name']} {percent(rate)}")
-        sentences.append(f"Verification accuracy, {condition} faces: {'; '.join(parts)}.")
+        sentences.append(f"Verification accuracy, {name} faces: {'; '.join(parts)}.")
+    probed = hardest([*names])
     ranks, searches = [], []
     for row in results["rows"]:
         if row["seed"] == 0:
-            found = row["identification"]["degraded"]
+            found = row["identification"][probed]
             ranks.append(f"{row['name']} {percent(found['closed']['1'])}")
             searches.append(f"{row['name']} {percent(found['open'][-1]['tpir'])}")
-    sentences.append(f"Degraded probes in a clean gallery, rank-1: {'; '.join(ranks)}.")
-    target = results["rows"][0]["identification"]["degraded"]["open"][-1]["fpir"]
+    probes = names[probed].capitalize()
+    sentences.append(f"{probes} probes in a clean gallery, rank-1: {'; '.join(ranks)}.")
+    target = results["rows"][0]["identification"][probed]["open"][-1]["fpir"]
     sentences.append(f"The same in the open set, TPIR at FPIR {target:.0%}: {'; '.join(searches)}.")
     if results["reference"]:
         parts = [
@@ -51,6 +56,11 @@ def lead(results: dict[str, Any]) -> list[str]:
             "one method is better."
         )
     return sentences
+
+
+def hardest(conditions: list[str]) -> str:
+    """The condition that one sentence or curve is about: degraded where it is judged, else the last."""
+    return "degraded" if "degraded" in conditions else conditions[-1]
 
 
 def percent(rate: dict[str, Any]) -> str:
@@ -75,15 +85,16 @@ def training_curves(models: dict[str, Path]) -> dict[str, Any]:
     return curves
 
 
-def uncertainty_examples(faces: ReproductionFaces, tested: dict[str, TestFaces]) -> dict[str, Any]:
+def uncertainty_examples(
+    faces: ReproductionFaces, tested: dict[str, TestFaces], conditions: list[Condition]
+) -> dict[str, Any]:
     """Faces from the surest to the least sure, and how uncertainty is spread in each condition."""
     spread, candidates = [], []
-    for condition in CONDITIONS:
+    by_key = {put_in.key: put_in for put_in in conditions}
+    for condition, put_in in by_key.items():
         values = np.asarray(tested[condition].faces.uncertainty)
         quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
-        spread.append(
-            {"key": condition, "name": condition.capitalize(), "quantiles": quantiles.tolist()}
-        )
+        spread.append({"key": condition, "name": put_in.name, "quantiles": quantiles.tolist()})
         rows = tested[condition].row
         candidates += [(values[rows[p]], condition, p) for p in np.flatnonzero(rows >= 0)]
     candidates.sort(key=lambda candidate: candidate[0])
@@ -91,9 +102,8 @@ def uncertainty_examples(faces: ReproductionFaces, tested: dict[str, TestFaces])
     examples = []
     for value, condition, place in chosen:
         image = resize_image(faces.test.image(int(place)), 112)
-        if condition == "degraded":
-            image = degrade(image, faces.test.keys[int(place)])
-        variance = tested[condition].faces.variance[tested[condition].row[place]]
+        image = by_key[condition].apply(image, faces.test.keys[int(place)], 0)
+        variance = tested[condition].faces.sub_variance[tested[condition].row[place]]
         examples.append(
             {
                 "image": base64.b64encode(encode_png(image)).decode(),
@@ -104,22 +114,24 @@ def uncertainty_examples(faces: ReproductionFaces, tested: dict[str, TestFaces])
         )
     note = (
         "Mean over the sub-embeddings of log sigma squared; larger is less sure. The examples are taken "
-        "at even steps from the surest to the least sure of all test faces, clean and degraded."
+        "at even steps from the surest to the least sure of all test faces in all conditions."
     )
     return {"note": note, "by_condition": spread, "examples": examples}
 
 
-def discard(faces: ReproductionFaces, tested: dict[str, TestFaces]) -> dict[str, Any]:
-    """Error rate of degraded pairs when the least sure ones are set aside."""
-    probes = tested["degraded"]
-    judged = verify(probes, probes, faces.pairs, "likelihood")
-    values = np.asarray(probes.faces.uncertainty, np.float64)
-    left, right = probes.at(faces.pairs.left), probes.at(faces.pairs.right)
-    uncertainty = np.maximum(values[left], values[right])
-    uncertainty[(left < 0) | (right < 0)] = np.nan
-    curve = error_versus_discard(~judged.accuracy.correct, uncertainty, log_scale=True)
+def discard(measured: Measured, row: str, conditions: list[Condition]) -> dict[str, Any]:
+    """Error rate of degraded pairs when the least sure ones are set aside; nothing where all are alike."""
+    probed = hardest([put_in.key for put_in in conditions])
+    name = next(put_in.name for put_in in conditions if put_in.key == probed)
+    right = measured.verification((row, 0, probed)).accuracy.correct
+    values = measured.outcomes[row, 0, probed].uncertainty.astype(np.float64)
+    uncertainty = of_pairs(values, measured.protocol.pairs.left, measured.protocol.pairs.right)
+    try:
+        curve = error_versus_discard(~right, uncertainty, log_scale=True)
+    except UserError:
+        return {}
     return {
-        "name": "Degraded pairs, likelihood score; a pair is as unsure as its less sure face",
+        "name": f"{name} pairs, likelihood score; a pair is as unsure as its less sure face",
         "shares": list(curve.shares),
         "error": [rate.value for rate in curve.rates],
         "low": [rate.low for rate in curve.rates],

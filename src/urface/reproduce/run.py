@@ -1,4 +1,4 @@
-"""`urface reproduce`: every row trained, judged on unseen people, and told in one page."""
+"""`urface reproduce`: every row trained, judged on unseen people, and told in pages and tables."""
 
 from __future__ import annotations
 
@@ -6,78 +6,81 @@ import json
 import shlex
 import sys
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from urface.atomic import write_atomic
-from urface.config import ReproduceSettings, TrainSettings, as_dict
-from urface.data.frames import Frames
-from urface.embedder import Embedder, load
-from urface.environment import machine, placed
+from urface.config import as_dict
+from urface.config_reproduce import ReproduceSettings
+from urface.embedder import load
+from urface.environment import machine
 from urface.evaluation.calibration import calibrate
-from urface.evaluation.degrade import WHAT
-from urface.evaluation.embedding import CONDITIONS, TestFaces, cache_name, embed_test_set
-from urface.evaluation.judge import identify, verify
-from urface.evaluation.pixels import embed_pixels
+from urface.evaluation.conditions import Condition, condition
 from urface.evaluation.report import report_markdown, write_report
-from urface.models.urface import build_urface
+from urface.metrics.paired import SubjectDraws
+from urface.reproduce.evidence import uncertainty_part, write_evidence
 from urface.reproduce.faces import ReproductionFaces, reproduction_faces
-from urface.reproduce.findings import discard, lead, training_curves, uncertainty_examples
-from urface.reproduce.rows import ROWS, Row, chosen
-from urface.training.train import MODEL, train
+from urface.reproduce.findings import lead, training_curves
+from urface.reproduce.grid import Judge, Rows, model_path, say, train_models
+from urface.reproduce.measured import Measured
+from urface.reproduce.meshes import train_meshes, turn_test_faces
+from urface.reproduce.references import judge_references
+from urface.reproduce.rows import check_variations, chosen
 from urface.types import UserError
+
+# What a reproduction may be grown by: each model and each judgement knows what it was made from.
+FREE = ("rows", "seeds", "conditions", "gallery_images", "test_meshes", "resamples")
 
 
 def reproduce(settings: ReproduceSettings, command: str = "", progress: bool = True) -> Path:
-    """Train and judge the rows; <out>/report.html, with results.json and table.md beside it.
+    """Train and judge the rows; <out>/report.html, and beside it results.json, tables/ and claims.md.
 
-    Everything made on the way is kept and found again: an interrupted run goes on, a finished one only
-    says so. Raises UserError where data are missing or <out> holds another reproduction.
+    Everything made on the way is kept and found again: an interrupted run goes on, a finished one is
+    only drawn again, and one with more rows, seeds or conditions adds those. Raises UserError where
+    data are missing or <out> holds another reproduction.
     """
     out = Path(settings.out)
     rows = chosen(settings.rows)
-    report, results_file = out / "report.html", out / "results.json"
     check_same(out, settings)
-    if report.is_file() and results_file.is_file():
-        results = json.loads(results_file.read_text(encoding="utf-8"))
-        say(progress, "done already; delete the folder, or choose another out, to run again")
-        tell(results, report)
-        return report
     started = time.monotonic()
-    seconds: dict[str, float] = {}
+    seconds = seconds_before(out)
     faces = reproduction_faces(settings, progress)
-    seconds["faces"] = round(time.monotonic() - started, 1)
+    settings.settings.data.meshes = train_meshes(settings, faces.train, progress)
+    check_variations(rows, settings, faces.train)
+    turn = turn_test_faces(settings, faces.test, progress)
+    conditions = [condition(key, turn) for key in settings.conditions]
+    note(seconds, "faces", started)
     models = train_models(settings, rows, faces, seconds, progress)
+
     judging = time.monotonic()
-    table, embedded = judge_rows(settings, rows, faces, models, progress)
-    reference = judge_references(settings, faces, progress)
+    judge = Judge(settings, faces, faces.protocol)
+    outcomes = judge.judge(rows, conditions, progress)
+    draws = SubjectDraws(faces.protocol.people, settings.resamples)
+    measured = Measured(faces.protocol, outcomes, settings.seeds, draws)
     results = {
         "title": "URFace on synthetic faces" if faces.synthetic else f"URFace on {faces.test_name}",
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "command": command or shlex.join(["urface", *sys.argv[1:]]),
         "seconds": seconds,
         "data": describe(faces),
-        "conditions": [
-            {"key": "clean", "name": "Clean", "what": "faces as they are"},
-            {"key": "degraded", "name": "Degraded", "what": f"{WHAT}; the gallery stays clean"},
-        ],
-        "rows": table,
-        "reference": reference,
+        "conditions": [described(put_in) for put_in in conditions],
+        "rows": judged_rows(settings, rows, measured, conditions),
+        "reference": judge_references(settings, faces, conditions, progress),
         "curves": training_curves(models),
         "settings": as_dict(settings),
         "machine": machine(),
     }
-    results |= uncertainty_part(settings, rows, faces, embedded)
+    keep_thresholds(settings, rows, faces, measured)
+    results |= uncertainty_part(rows, faces, judge, measured, conditions, progress)
     results["lead"] = lead(results)
-    seconds["judging"] = round(time.monotonic() - judging, 1)
-    seconds["total"] = round(sum(seconds.values()), 1)
-    write_atomic(results_file, json.dumps(results, indent=1))
+    say(progress, "tables and claims")
+    results["tables"] = write_evidence(settings, rows, faces, judge, measured, conditions, progress)
+    note(seconds, "judging", judging)
+    seconds["total"] = round(sum(v for k, v in seconds.items() if k != "total"), 1)
+    write_atomic(out / "results.json", json.dumps(results, indent=1))
     write_atomic(out / "table.md", report_markdown(results))
+    report = out / "report.html"
     write_report(results, report)
     tell(results, report)
     return report
@@ -90,137 +93,79 @@ def check_same(out: Path, settings: ReproduceSettings) -> None:
     for values in (now, now["settings"]["run"], now["settings"]["data"]):
         values.pop("out", None)
     now["settings"]["data"].pop("train", None)
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != now:
-        raise UserError(
-            f"{out} holds a reproduction with other settings: choose another out, or delete it"
-        )
+    for name in FREE:
+        now.pop(name)
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if {name: value for name, value in before.items() if name not in FREE} != now:
+            raise UserError(
+                f"{out} holds a reproduction with other settings: choose another out, or delete it"
+            )
     write_atomic(path, json.dumps(now, indent=1))
 
 
-def model_path(settings: ReproduceSettings, row: Row, seed: int) -> Path:
-    return Path(settings.out) / "models" / f"{row.model}_seed{seed}" / MODEL
+def seconds_before(out: Path) -> dict[str, float]:
+    """What the parts took when they were made: a run that only draws again must not forget it."""
+    path = out / "results.json"
+    if not path.is_file():
+        return {}
+    seconds: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["seconds"]
+    return seconds
 
 
-def train_models(
-    settings: ReproduceSettings,
-    rows: list[tuple[str, Row]],
-    faces: ReproductionFaces,
-    seconds: dict[str, float],
-    progress: bool,
-) -> dict[str, Path]:
-    """Train each distinct model of the rows for every seed; name -> model file."""
-    plans: dict[str, tuple[Path, TrainSettings]] = {}
-    for _, row in rows:
-        for seed in range(settings.seeds):
-            path = model_path(settings, row, seed)
-            run = replace(settings.settings.run, out=str(path.parent), seed=seed)
-            plans[path.parent.name] = (path, replace(row.settings(settings.settings), run=run))
-    for number, (name, (path, plan)) in enumerate(plans.items(), start=1):
-        say(progress, f"[{number}/{len(plans)}] training {name}")
-        train(plan, faces.train, progress)
-        seconds[f"train {name}"] = load(path).facts["seconds"]
-    return {name: path for name, (path, _) in plans.items()}
+def note(seconds: dict[str, float], part: str, started: float) -> None:
+    """Keep the time of ``part``, or the longer one of an earlier run."""
+    seconds[part] = max(seconds.get(part, 0.0), round(time.monotonic() - started, 1))
 
 
-def judge_rows(
-    settings: ReproduceSettings,
-    rows: list[tuple[str, Row]],
-    faces: ReproductionFaces,
-    models: dict[str, Path],
-    progress: bool,
-) -> tuple[list[dict[str, Any]], dict[str, dict[str, TestFaces]]]:
-    """The rows of the table, and the embedded test faces by model and condition."""
-    embedded: dict[str, dict[str, TestFaces]] = {}
-    for name, path in models.items():
-        say(progress, f"embedding the test faces with {name}")
-        embedder = load(path)
-        embedded[name] = {}
-        for condition in CONDITIONS:
-            cache = Path(settings.out) / "embeddings" / cache_name(path, faces.test, condition, 0)
-            embedded[name][condition] = embed_test_set(
-                embedder, faces.test, condition, cache=cache, progress=progress
-            )
+def described(put_in: Condition) -> dict[str, str]:
+    """A condition for the report."""
+    what = put_in.what if put_in.clean else f"{put_in.what}; the gallery stays clean"
+    return {"key": put_in.key, "name": put_in.name, "what": what}
+
+
+def judged_rows(
+    settings: ReproduceSettings, rows: Rows, measured: Measured, conditions: list[Condition]
+) -> list[dict[str, Any]]:
+    """Every row and seed with its rates in each condition."""
     table = []
     for seed in range(settings.seeds):
         for key, row in rows:
-            path = model_path(settings, row, seed)
-            tested = embedded[path.parent.name]
-            judged = judge_row(faces, tested, row)
-            scores = judged.pop("scores")
-            if ROWS[key].method == "likelihood" or row.model != "confidence":
+            entry: dict[str, Any] = {
+                "key": key,
+                "name": row.name.format(K=settings.settings.model.sub_embeddings),
+                "method": row.method,
+                "seed": seed,
+                "verification": {},
+                "identification": {},
+            }
+            for put_in in conditions:
+                cell = (key, seed, put_in.key)
+                entry["verification"][put_in.key] = measured.verification(cell).to_dict()
+                for gallery in measured.galleries:
+                    part = "identification" if gallery == "single" else f"identification_{gallery}"
+                    found = measured.identification(cell, gallery).to_dict()
+                    entry.setdefault(part, {})[put_in.key] = found
+            table.append(entry)
+    return table
+
+
+def keep_thresholds(
+    settings: ReproduceSettings, rows: Rows, faces: ReproductionFaces, measured: Measured
+) -> None:
+    """Each model's threshold for `urface compare`: on the likelihood where a row has it, else the cosine."""
+    for seed in range(settings.seeds):
+        chosen_row = {}
+        for key, row in rows:
+            if row.model not in chosen_row or row.method == "likelihood":
+                chosen_row[row.model] = (key, row)
+        for key, row in chosen_row.values():
+            path = model_path(settings, row.model, seed)
+            calibration = load(path).facts.get("calibration")
+            if calibration is None or calibration["method"] != row.method:
+                scores = measured.outcomes[key, seed, "clean"].scores
                 data = f"{faces.test_name}, clean"
                 calibrate(path, scores, faces.pairs.same, row.method, data=data)
-            label = row.name.format(K=settings.settings.model.sub_embeddings)
-            table.append({"key": key, "name": label, "method": row.method, "seed": seed, **judged})
-    return table, embedded
-
-
-def judge_row(faces: ReproductionFaces, tested: dict[str, TestFaces], row: Row) -> dict[str, Any]:
-    """Verification and identification of one row, and its clean scores."""
-    verification, identification = {}, {}
-    for condition in CONDITIONS:
-        probes = tested[condition]
-        judged = verify(probes, probes, faces.pairs, row.method)
-        verification[condition] = judged.to_dict()
-        found = identify(tested["clean"], probes, faces.test.labels, faces.search, row.method)
-        identification[condition] = found.to_dict()
-        if condition == "clean":
-            scores = judged.scores
-    return {"verification": verification, "identification": identification, "scores": scores}
-
-
-def judge_references(
-    settings: ReproduceSettings, faces: ReproductionFaces, progress: bool
-) -> list[dict[str, Any]]:
-    """What raw pixels and an untrained network reach on the same pairs."""
-    say(progress, "judging raw pixels and an untrained network")
-    needed = np.concatenate([faces.pairs.left, faces.pairs.right])
-    base = settings.settings
-    torch.manual_seed(0)
-    network = placed(build_urface(base.model, base.objective), torch.device("cpu"))
-    fit_batch_norm(network, faces, base)
-    embedder = Embedder(network, base.model)
-    rows: list[dict[str, Any]] = [
-        {"name": "Raw pixels", "verification": {}},
-        {"name": "Untrained network", "verification": {}},
-    ]
-    for condition in CONDITIONS:
-        pixels = embed_pixels(faces.test, condition, needed)
-        random = embed_test_set(embedder, faces.test, condition, needed=needed, progress=progress)
-        for row, tested in zip(rows, (pixels, random), strict=True):
-            judged = verify(tested, tested, faces.pairs, "cosine")
-            row["verification"][condition] = judged.to_dict()
-    return rows
-
-
-def fit_batch_norm(network: torch.nn.Module, faces: ReproductionFaces, base: TrainSettings) -> None:
-    """Give an untrained network the statistics of its activations, without which it is noise."""
-    network.train()
-    frames = Frames(faces.train, base.model.input_size, base.data.corrupt_share)
-    count = min(256, len(faces.train))
-    places = np.linspace(0, len(faces.train) - 1, count).astype(int)
-    images = np.stack([frames.get(int(place))[0] for place in places])
-    with torch.no_grad():
-        for _ in range(20):  # the running statistics move a tenth of the way each time
-            network(torch.from_numpy(images))
-    network.eval()
-
-
-def uncertainty_part(
-    settings: ReproduceSettings,
-    rows: list[tuple[str, Row]],
-    faces: ReproductionFaces,
-    embedded: dict[str, dict[str, TestFaces]],
-) -> dict[str, Any]:
-    """Example faces with their uncertainties and error against discard, of the first learned variance."""
-    for _, row in rows:
-        if row.method == "likelihood":
-            tested = embedded[model_path(settings, row, 0).parent.name]
-            return {
-                "uncertainty": uncertainty_examples(faces, tested),
-                "discard": discard(faces, tested),
-            }
-    return {}
 
 
 def describe(faces: ReproductionFaces) -> dict[str, Any]:
@@ -236,20 +181,17 @@ def describe(faces: ReproductionFaces) -> dict[str, Any]:
             "identities": len(faces.test.identities),
             "images": len(faces.test),
             "pairs": len(faces.pairs.same),
-            "enrolled": len(faces.search.gallery),
+            "enrolled": len(set(faces.test.labels[faces.search.gallery].tolist())),
             "mated_probes": len(faces.search.mated),
             "nonmated_probes": len(faces.search.nonmated),
         },
     }
 
 
-def say(progress: bool, line: str) -> None:
-    if progress:
-        print(line, file=sys.stderr, flush=True)
-
-
 def tell(results: dict[str, Any], report: Path) -> None:
     """The last lines: what was found, and where to look."""
     for sentence in results["lead"]:
         print(sentence)
+    for key in results["tables"]:
+        print(f"{key}: {report.parent / 'tables' / key}.md")
     print(f"report: {report}")

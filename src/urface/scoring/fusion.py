@@ -42,19 +42,21 @@ def fuse(
     mean, confidence, variance = mean.double(), confidence.double(), variance.double()
     place = torch.as_tensor(inverse, device=mean.device)
     count = torch.bincount(place, minlength=len(names)).double()[:, None]
+    shared = variance.ndim == 2  # one variance for all dimensions of a sub-embedding
+    per_value = variance[:, :, None] if shared else variance
 
     def total(values: torch.Tensor) -> torch.Tensor:
         out = values.new_zeros(len(names), *values.shape[1:])
         return out.index_add_(0, place, values)
 
     if method == "inverse_variance":
-        fused = total(mean / variance[:, :, None])
+        fused = total(mean / per_value)
         fused_variance = 1.0 / total(1.0 / variance)
         fused_confidence = total(confidence)
-        fused = fused * fused_variance[:, :, None]
+        fused = fused * (fused_variance[:, :, None] if shared else fused_variance)
     else:
         fused = total(mean) / count[:, :, None]
-        fused_variance = total(variance) / count.square()
+        fused_variance = total(variance) / (count if shared else count[:, :, None]).square()
         fused_confidence = count.square() / total(1.0 / confidence)
     length = fused.norm(dim=2, keepdim=True)
     lost = torch.nonzero(length[:, :, 0] < 1e-6)

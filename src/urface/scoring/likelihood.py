@@ -3,12 +3,15 @@
     score(i, j) = -1/2 sum_k [ ||f_i^k - f_j^k||^2 / (v_i^k + v_j^k) + D log(v_i^k + v_j^k) ]
 
 torch only, so that it runs where the tensors are; the terms are those of docs/method.md, equation PA.
+Where every dimension has a variance of its own (PFE's), the same sum runs over dimensions with D = 1.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from urface.scoring.per_dimension import per_dimension_matrix
 
 TILE = 1024
 # Below this variance the squared distance 2 - 2 cos, rounded in float32, is off by more than 0.01 in the
@@ -17,8 +20,13 @@ SMALLEST_FLOAT32_VARIANCE = 1e-4
 
 
 def likelihood_score(a_BKD: Tensor, av_BK: Tensor, b_BKD: Tensor, bv_BK: Tensor) -> Tensor:
-    """Scores of B pairs, [B]; means of unit length per sub-embedding, variances above 0."""
+    """Scores of B pairs, [B]; means of unit length per sub-embedding, variances above 0.
+
+    Variances are [B, K], or [B, K, D] with one a dimension, on both sides alike.
+    """
     total = av_BK + bv_BK
+    if total.ndim == 3:
+        return -0.5 * ((a_BKD - b_BKD).square() / total + total.log()).sum((1, 2))
     # Differences first: 2 - 2 cos loses all digits for two nearly equal faces.
     distance = (a_BKD - b_BKD).square().sum(2)
     return -0.5 * (distance / total + a_BKD.shape[2] * total.log()).sum(1)
@@ -28,8 +36,12 @@ def likelihood_matrix(a_NKD: Tensor, av_NK: Tensor, b_MKD: Tensor, bv_MK: Tensor
     """Scores of all pairs, [N, M], by tiles: never an [N, M, K] array.
 
     Working memory is three tiles of TILE x TILE beside the result. float32 in, float32 out; sums are
-    taken in float64 where a variance is below SMALLEST_FLOAT32_VARIANCE.
+    taken in float64 where a variance is below SMALLEST_FLOAT32_VARIANCE. Variances as in
+    ``likelihood_score``.
     """
+    if av_NK.ndim == 3:
+        flat = (part.flatten(1) for part in (a_NKD, av_NK, b_MKD, bv_MK))
+        return per_dimension_matrix(*flat)
     count, sub_embeddings, dim = a_NKD.shape
     out = a_NKD.new_empty(count, b_MKD.shape[0])
     if out.numel() == 0:

@@ -48,6 +48,11 @@ def _check(a: FaceEmbedding, b: FaceEmbedding, method: str) -> None:
             f"embeddings of different shape: {list(a.mean.shape[1:])} and {list(b.mean.shape[1:])} "
             "[K, D]; both must come from the same model"
         )
+    if len(a.variance.shape) != len(b.variance.shape):
+        raise UserError(
+            "one side has a variance a dimension, the other one a sub-embedding: both must come from "
+            "the same model"
+        )
     if is_torch(a.mean) != is_torch(b.mean):
         raise UserError(
             "one embedding is NumPy and one torch: convert one with .numpy() or .torch()"

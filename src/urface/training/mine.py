@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from urface import distributed
-from urface.config import MineSettings, OptimSettings, VariationSettings, as_dict
+from urface.config import OptimSettings, VariationSettings, as_dict
+from urface.config_mine import MineSettings
 from urface.data.frames import Frames
 from urface.data.loader import batches
 from urface.data.open import open_faces

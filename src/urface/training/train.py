@@ -44,12 +44,18 @@ def training_faces(settings: TrainSettings) -> FaceSource:
     return source
 
 
-def train(settings: TrainSettings, source: FaceSource | None = None, progress: bool = True) -> Path:
+def train(
+    settings: TrainSettings,
+    source: FaceSource | None = None,
+    progress: bool = True,
+    embedding: Path | None = None,
+) -> Path:
     """Train both stages and write <run.out>/model.safetensors; its path.
 
     A finished run is left as it is; an interrupted one goes on from its last checkpoint. ``source``
-    takes the place of data.train for callers that hold the faces already. Under torchrun every rank
-    calls this. Raises UserError (TrainingStopped when numbers are not finite).
+    takes the place of data.train for callers that hold the faces already; ``embedding`` is a finished
+    model of the same settings but those of stage two, which is then all that is trained. Under torchrun
+    every rank calls this. Raises UserError (TrainingStopped when numbers are not finite).
     """
     out = Path(settings.run.out)
     path = out / MODEL
@@ -61,10 +67,16 @@ def train(settings: TrainSettings, source: FaceSource | None = None, progress: b
         return path
     env = environment(settings.run)
     with distributed.process_group(env.device):
-        return _train(settings, source or training_faces(settings), out, progress)
+        return _train(settings, source or training_faces(settings), out, progress, embedding)
 
 
-def _train(settings: TrainSettings, source: FaceSource, out: Path, progress: bool) -> Path:
+def _train(
+    settings: TrainSettings,
+    source: FaceSource,
+    out: Path,
+    progress: bool,
+    embedding: Path | None = None,
+) -> Path:
     env = environment(settings.run)
     if distributed.rank() == 0:
         out.mkdir(parents=True, exist_ok=True)
@@ -78,8 +90,13 @@ def _train(settings: TrainSettings, source: FaceSource, out: Path, progress: boo
         progress and distributed.rank() == 0,
     )
     torch.manual_seed(settings.run.seed)
-    model = placed(build_urface(settings.model, settings.objective), env.device)
-    steps, seconds = train_embedding(settings, model, frames, env, progress)
+    if embedding is None:
+        model = placed(build_urface(settings.model, settings.objective), env.device)
+        steps, seconds = train_embedding(settings, model, frames, env, progress)
+    else:
+        model, _, facts = load_model(embedding)
+        check_same_settings(settings, facts["settings"])
+        model, steps, seconds = placed(model, env.device), facts["steps"], 0.0
     started = time.monotonic()
     if settings.uncertainty.steps:
         train_uncertainty(settings, model, frames, env, progress)

@@ -36,7 +36,7 @@ def train_uncertainty(
     """
     plan = settings.uncertainty
     model.requires_grad_(False).eval()
-    head = add_uncertainty_head(model).requires_grad_(True)
+    head = add_uncertainty_head(model, plan.per_dimension).requires_grad_(True)
     parameters = list(head.parameters())
     # Adam, whose step does not depend on the scale of the loss: divided by K D, and through features
     # divided by the square root of their number, plain steps of this size moved almost nothing.
@@ -68,7 +68,7 @@ def train_uncertainty(
             if step == 0:
                 start_at_distances(head, mean, trunk, labels)
 
-            log_variance = -head(trunk)
+            log_variance = model.log_variance(trunk)
             loss = uncertainty_loss(mean, log_variance.exp(), labels)
             # A weight decay on the weights alone: the bias is the level of the variance itself.
             decay = plan.weight_decay * head.fc.weight.square().sum() / 2
@@ -110,13 +110,17 @@ def rank_people(plan: UncertaintySettings, sampler: PairSampler) -> slice:
 def start_at_distances(head: ConfidenceHead, mean: Tensor, trunk: Tensor, labels: Tensor) -> None:
     """Shift the bias so that the variances begin where the genuine distances say they are.
 
-    L_unc is least at v_i + v_j = ||f_i - f_j||^2 / D for each pair: started from the softmax's
-    confidences, which know nothing of distances, the first hundreds of steps would only move this level.
+    L_unc is least at v_i + v_j = ||f_i - f_j||^2 / D for each pair (of one dimension, at its squared
+    difference): started from the softmax's confidences, which know nothing of distances, the first
+    hundreds of steps would only move this level.
     """
     first, second = genuine_pairs(labels)
-    distance = (mean[first] - mean[second]).square().sum(2).mean(0).clamp(min=1e-6)
+    squares = (mean[first] - mean[second]).square()
+    if head.fc.out_features == mean.shape[1]:
+        squares = squares.mean(2)
+    distance = squares.flatten(1).mean(0).clamp(min=1e-6 / mean.shape[2])
     distributed.all_reduce_sum(distance).div_(distributed.world_size())
-    level = (distance / (2 * mean.shape[2])).log()
+    level = (distance / 2).log()
     with torch.no_grad():
         now = -head(trunk).mean(0)
         distributed.all_reduce_sum(now).div_(distributed.world_size())
