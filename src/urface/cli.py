@@ -21,6 +21,7 @@ COMMANDS = {
     "reproduce": Command(
         "urface.commands.reproduce", "the paper's comparison, down to a report page"
     ),
+    "figures": Command("urface.commands.figures", "the paper's figures and two more, explained"),
     "data": Command("urface.commands.data", "make synthetic faces, look at a data set, check it"),
 }
 
