@@ -39,8 +39,13 @@ def run(arguments: list[str]) -> int:
     if given.seeds < 1 or given.pairs < 10:
         raise UserError("--seeds must be at least 1 and --pairs at least 10")
     from urface.data.open import open_faces
-    from urface.reproduce.illustrate import FIGURES, illustrate
-    from urface.reproduce.material import DrawnRow, Material, material_of_run, use_faces
+    from urface.reproduce.illustrations import FIGURES, illustrate
+    from urface.reproduce.illustrations.material import (
+        DrawnRow,
+        Material,
+        material_of_run,
+        use_faces,
+    )
 
     only = [name.upper() for name in _listed(given.only)] or list(FIGURES)
     material = Material()

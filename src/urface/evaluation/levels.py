@@ -38,9 +38,9 @@ class Ladder:
 
 
 LADDERS = (
-    Ladder("blur", f"blur kernel (pixels of {SIZE})", (1, 7, 13, 19, 25, 31)),
-    Ladder("occlusion", "occluded share of the face image (%)", (0, 15, 30, 45, 60, 75)),
-    Ladder("pixels", "face size (pixels a side)", (112, 48, 32, 24, 16, 12, 8), True),
+    Ladder("blur", f"side of the blur kernel (pixels, of {SIZE})", (1, 7, 13, 19, 25, 31)),
+    Ladder("occlusion", "occluded share of the image (%)", (0, 15, 30, 45, 60, 75)),
+    Ladder("pixels", "size of the face image (pixels a side)", (112, 48, 32, 24, 16, 12, 8), True),
     Ladder("yaw", "yaw of the head (degrees, either side)", (0, 15, 30, 45, 60, 75)),
 )
 

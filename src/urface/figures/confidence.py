@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from urface.figures.style import (
     BLUE,
@@ -24,8 +25,8 @@ from urface.figures.style import (
 COLUMNS = 4
 EXAMPLES = 3  # faces at either end
 BINS = 36
-LEFT, TOP, BOTTOM = 0.08, 0.34, 0.40
-FACE, GAP, PITCH = 0.30, 0.03, 1.28
+LEFT, TOP, BOTTOM = 0.04, 0.36, 0.22
+FACE, GAP, PITCH, BETWEEN = 0.30, 0.03, 1.28, 0.16
 
 
 def extremes(
@@ -77,18 +78,18 @@ def confidence_figure(
     pad = 0.04 * (limits[1] - limits[0]) or 0.5
     edges = np.linspace(limits[0] - pad, limits[1] + pad, BINS + 1)
     with house_style():
-        figure = new_figure(PAGE_WIDTH, TOP + rows * PITCH + BOTTOM - 0.2)
-        width = (PAGE_WIDTH - LEFT) / COLUMNS
+        figure = new_figure(PAGE_WIDTH, TOP + rows * PITCH + BOTTOM)
+        width = (PAGE_WIDTH - 2 * LEFT + BETWEEN) / COLUMNS - BETWEEN
         panels = []
         for k in range(sub_embeddings):
-            left = LEFT + (k % COLUMNS) * width
+            left = LEFT + (k % COLUMNS) * (width + BETWEEN)
             top = TOP + (k // COLUMNS) * PITCH
             for i in range(EXAMPLES):
                 down = top + i * (FACE + GAP)
                 show_face(axes_at(figure, left, down, FACE, FACE), images[low[k, i]])
-                across = left + width - FACE - 0.1
+                across = left + width - FACE
                 show_face(axes_at(figure, across, down, FACE, FACE), images[high[k, i]])
-            box = width - 2 * (FACE + 0.05) - 0.1
+            box = width - 2 * (FACE + 0.05)
             axes = axes_at(figure, left + FACE + 0.05, top, box, EXAMPLES * (FACE + GAP) - GAP)
             values = confidence_NK[:, k]
             # Clipped, so that what lies outside the shared axis is counted in its last bins.
@@ -110,7 +111,7 @@ def confidence_figure(
             axes.set_xlim(edges[0], edges[-1])
             axes.set_yticks([])
             axes.spines["left"].set_visible(False)
-            axes.locator_params(axis="x", nbins=3)
+            axes.xaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=2))
             axes.tick_params(axis="x", pad=1.5)
             panels.append(axes)
         tallest = max(axes.get_ylim()[1] for axes in panels)
@@ -118,8 +119,10 @@ def confidence_figure(
             axes.set_ylim(0, tallest)
         last = TOP + rows * PITCH + 0.06
         text_at(figure, PAGE_WIDTH / 2, last, "confidence $s$ (larger is surer)", ha="center")
-        text_at(figure, LEFT, last, "faces: least sure at the left", color=MUTED)
-        text_at(figure, PAGE_WIDTH - 0.1, last, "surest at the right", color=MUTED, ha="right")
+        text_at(figure, LEFT, last, "faces at the left: least sure", color=MUTED)
+        text_at(
+            figure, PAGE_WIDTH - LEFT, last, "faces at the right: surest", color=MUTED, ha="right"
+        )
         figure.legend(
             handles=[
                 Patch(facecolor=BLUE, alpha=0.45, label="original samples"),

@@ -7,12 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from matplotlib.figure import Figure
-
 from urface.evaluation.report_style import style_sheet
-from urface.figures.style import to_png
 
-PAGE_DPI = 200
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 # The figures are drawn for white paper, so they keep a white ground in dark mode too.
 _RULES = """
@@ -24,12 +20,12 @@ figure.shot img { display: block; width: 100%; min-width: 40rem; height: auto; }
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A figure as the page shows it: ``name`` is 1 to 5, A or B."""
+    """A figure as the page shows it: ``name`` is 1 to 5, A or B, ``png`` its picture."""
 
     name: str
     title: str
     caption: str
-    figure: Figure
+    png: bytes
 
 
 def figures_page(entries: Sequence[Entry], left_out: Mapping[str, str]) -> str:
@@ -59,7 +55,7 @@ def figures_page(entries: Sequence[Entry], left_out: Mapping[str, str]) -> str:
 
 
 def _section(entry: Entry) -> str:
-    image = base64.b64encode(to_png(entry.figure, PAGE_DPI)).decode()
+    image = base64.b64encode(entry.png).decode()
     name, title = escape(entry.name), escape(entry.title)
     return (
         f'<section aria-labelledby="figure{name}"><h2 id="figure{name}">Figure {name}. {title}</h2>'

@@ -24,7 +24,7 @@ from urface.figures.style import (
 )
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-LEFT, RIGHT, GAP, PANEL, PITCH = 0.48, 0.08, 0.42, 1.45, 2.0
+LEFT, RIGHT, GAP, PANEL, PITCH = 0.62, 0.08, 0.58, 1.45, 1.98
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def robustness_figure(panels: Sequence[Robustness]) -> Figure:
     All panels share the vertical axis, whose lower end is chance or the lowest band, whichever is lower.
     """
     names = [curve.name for curve in panels[0].curves]
-    columns = 3 if max(map(len, names)) < 30 else 2
+    columns = 2 if len(names) in (2, 4) or max(map(len, names)) > 30 else 3
     header = 0.12 + 0.15 * math.ceil(len(names) / columns)
     lowest = min(np.nanmin(curve.low_L) for panel in panels for curve in panel.curves)
     bottom = min(48.0, 5 * math.floor(20 * float(lowest)))

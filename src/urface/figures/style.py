@@ -134,14 +134,6 @@ def save_figure(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Pa
     return paths
 
 
-def to_png(figure: Figure, dpi: int) -> bytes:
-    """The figure as PNG in memory."""
-    memory = BytesIO()
-    with house_style():
-        figure.savefig(memory, format="png", dpi=dpi, metadata={"Software": None})
-    return memory.getvalue()
-
-
 def to_jpeg(figure: Figure, most_bytes: int = 290_000) -> bytes:
     """The figure as a light JPEG for a page of documentation: 200 dpi, fewer where it would be heavy."""
     for dpi in (200, 170, 140, 110):

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from urface.figures.style import (
     HEAT,
@@ -41,6 +40,16 @@ def shared_scale(variance: np.ndarray) -> LogNorm:
     if not high > low:
         low, high = low / 1.1, high * 1.1
     return LogNorm(float(low), float(high))
+
+
+def distinct_texts(values: Sequence[float]) -> list[str]:
+    """The values with as few digits, two or more, as make their texts differ and evenly long."""
+    for digits in range(2, 8):
+        # The alternate form keeps closing zeros: 0.020, not 0.02 beside 0.018.
+        texts = [f"{value:#.{digits}g}".removesuffix(".") for value in values]
+        if len(set(texts)) == len(set(values)):
+            break
+    return texts
 
 
 def uncertainty_figure(
@@ -86,12 +95,13 @@ def uncertainty_figure(
             ScalarMappable(norm, HEAT), cax=bar_axes, orientation="horizontal", extend="both"
         )
         # Few round numbers, however short the scale: a logarithmic axis of less than a decade has none.
-        bar.set_ticks(np.asarray(norm.inverse(np.linspace(0, 1, 5).tolist())).tolist())
-        bar_axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
-        bar_axes.xaxis.set_minor_formatter(NullFormatter())
+        ticks = np.asarray(norm.inverse(np.linspace(0, 1, 5).tolist())).tolist()
+        bar.set_ticks(ticks, labels=distinct_texts(ticks))
         bar_axes.minorticks_off()
         bar.outline.set_linewidth(0.5)
         bar.set_label(r"uncertainty $\sigma^2$ of a sub-embedding (logarithmic)", labelpad=1)
+        note = r"below each: mean $\log\,\sigma^2$"
+        text_at(figure, LEFT, base + 0.09, note, color=MUTED, size=6)
         text_at(figure, PAGE_WIDTH / 2 - 1.32, base + 0.09, "sure", ha="right", color=MUTED)
         text_at(figure, PAGE_WIDTH / 2 + 1.32, base + 0.09, "unsure", ha="left", color=MUTED)
     return figure

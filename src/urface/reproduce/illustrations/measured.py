@@ -14,7 +14,7 @@ from urface.evaluation.levels import LADDERS, Ladder, at_level
 from urface.evaluation.protocol import PairProtocol
 from urface.metrics.bootstrap import bootstrap_interval_by_subject, rate_by_subject
 from urface.metrics.verification import kfold_accuracy
-from urface.reproduce.material import Material, read_images
+from urface.reproduce.illustrations.material import Material, read_images
 from urface.scoring.score import score
 from urface.types import FaceEmbedding, UserError
 

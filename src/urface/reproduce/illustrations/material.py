@@ -60,6 +60,7 @@ class Material:
     turn: Turn | None = None
     sheets: dict[str, FaceSource] = field(default_factory=dict)
     progress: bool = True
+    measured: Any = None  # what figures A and B share, once it is measured
     _embedders: dict[Path, Embedder] = field(default_factory=dict)
 
     def embedder(self, path: Path) -> Embedder:
@@ -131,8 +132,8 @@ def material_of_run(run: Path, wanted_seeds: int = 1, rows: Sequence[str] = ()) 
     folders = [run / "faces" / "test" / name for name in ("enrolled", "strangers")]
     material.train = open_faces(run / "faces" / "train")
     material.test = join_sources("synthetic test faces", *map(open_faces, folders))
-    material.train_name = "synthetic training faces"
-    material.test_name = "synthetic faces of people not trained on"
+    material.train_name = "synthetic"
+    material.test_name = "synthetic, of people not trained on"
     material.turn = true_views(folders)
     return material
 
