@@ -37,8 +37,9 @@ def illustrate(
 ) -> tuple[list[str], dict[str, str]]:
     """Draw the figures ``only`` into ``out`` as PDF and PNG, with index.html and figures.json.
 
-    A later call for other figures of the same models and faces adds to the page. Gives the names of those drawn, and of those left out with the reason of each. ``small`` is a folder for
-    light JPEGs beside. Raises UserError for a name that is none.
+    A later call for other figures of the same models and faces adds to the page. Gives the names of
+    those drawn, and of those left out with the reason of each. ``small`` is a folder for light JPEGs
+    beside. Raises UserError for a name that is none.
     """
     unknown = [name for name in only if name not in FIGURES]
     if unknown:

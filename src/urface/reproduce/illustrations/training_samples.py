@@ -38,8 +38,8 @@ def confidence(material: Material) -> Drawn:
     caption = (
         f"Distribution of the confidence s of each sub-embedding on {len(images):,} "
         f"training samples ({material.train_name}), drawn at random, as they are (filled) and "
-        f"augmented as in training (line; blur, fewer pixels, occlusion). Dashed: median. At the left of a panel the three "
-        f"samples it is least sure of, at the right the three it is surest of, one of a person at "
+        f"augmented as in training (line; blur, fewer pixels, occlusion). Dashed: median. At the "
+        f"left of a panel the three samples it is least sure of, at the right the three it is surest of, one of a person at "
         f"either end. All panels share both axes. Median over all sub-embeddings: "
         f"{np.median(medians[0]):.1f} original, {np.median(medians[1]):.1f} augmented."
     )
@@ -99,8 +99,8 @@ def maps(material: Material) -> Drawn:
     caption = (
         f"t-SNE of {originals} original samples (circles) of the first {len(faces)} people of the "
         f"training set ({material.train_name}) and {len(images) - originals} augmented ones "
-        f"(triangles). Colour and letter: who. Not in the map but in the embeddings themselves, augmented samples whose nearest "
-        f"original, other than the one they were made from, is of their own person, in % [95 % interval]: "
+        f"(triangles). Colour and letter: who. Not in the map but in the embeddings themselves, augmented samples "
+        f"whose nearest original, other than the one they were made from, is of their own person, in % [95 % interval]: "
         f"{'; '.join(found)}."
     )
     return Drawn(figure, "Training samples in two dimensions", caption, numbers)

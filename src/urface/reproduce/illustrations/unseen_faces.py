@@ -84,8 +84,8 @@ def ranked(material: Material) -> Drawn:
     variance = np.asarray(embedded.variance)[chosen].reshape(high, wide, -1)
     caption = (
         f"{high * wide} of {len(shown)} test faces ({material.test_name}), a third of them as they "
-        f"are, a third with one degradation and a third extreme ({_extreme_words(material)}), in the order of their mean "
-        f"log variance (below each), from the surest to the least sure at even steps of rank. One colour "
+        f"are, a third with one degradation and a third extreme ({_extreme_words(material)}), in the "
+        f"order of their mean log variance (below each), from the surest to the least sure at even steps of rank. One colour "
         f"scale for all; light is unsure."
     )
     kinds = [float(np.median(np.asarray(embedded.uncertainty)[i::3])) for i in range(3)]
