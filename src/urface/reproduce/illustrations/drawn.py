@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,8 +21,23 @@ class Drawn:
     numbers: dict[str, Any] = field(default_factory=dict)
 
 
+NO_MODEL = "no confidence-aware model: give --model"
+NO_BASELINE = "no CosFace model with variation augmentation: train that row, or give --baseline"
+NO_TRAIN = "no training faces: give --train"
+NO_TEST = "no test faces: give --faces"
+
+Part = TypeVar("Part")
+
+
+def needed(part: Part | None, message: str) -> Part:
+    """``part``, or UserError with ``message`` where it lacks."""
+    if part is None:
+        raise UserError(message)
+    return part
+
+
 def need(there: bool, message: str) -> None:
-    """Raise UserError with ``message`` unless a figure has what it needs."""
+    """Raise UserError with ``message`` unless it is ``there``."""
     if not there:
         raise UserError(message)
 

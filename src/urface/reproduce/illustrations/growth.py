@@ -17,7 +17,7 @@ from urface.figures.robustness import (
     uncertainty_spread_figure,
 )
 from urface.metrics.intervals import rate
-from urface.reproduce.illustrations.drawn import Drawn, need
+from urface.reproduce.illustrations.drawn import NO_MODEL, NO_TEST, Drawn, need, needed
 from urface.reproduce.illustrations.material import Material
 from urface.reproduce.illustrations.measured import Measured, measure
 
@@ -57,7 +57,7 @@ def robustness(material: Material) -> Drawn:
 
 def growth(material: Material) -> Drawn:
     """Figure B."""
-    need(material.ours is not None, "no confidence-aware model: give --model")
+    needed(material.ours, NO_MODEL)
     measured = _measured(material)
     panels: list[Spread] = []
     numbers: dict[str, Any] = {}
@@ -97,7 +97,7 @@ def grown(values: Sequence[np.ndarray]) -> tuple[int, int]:
 
 def _measured(material: Material) -> list[Measured]:
     """Measured at the first call: figures A and B share it."""
-    need(material.test is not None, "no test faces: give --faces")
+    needed(material.test, NO_TEST)
     if material.measured is None:
         material.measured = measure(material)
     found: list[Measured] = material.measured

@@ -8,7 +8,15 @@ from urface.config import VariationSettings
 from urface.figures.confidence import EXAMPLES, confidence_figure
 from urface.figures.tsne import MOST_PEOPLE, Map, project, tsne_figure
 from urface.metrics.intervals import rate
-from urface.reproduce.illustrations.drawn import Drawn, drawn_places, need
+from urface.reproduce.illustrations.drawn import (
+    NO_BASELINE,
+    NO_MODEL,
+    NO_TRAIN,
+    Drawn,
+    drawn_places,
+    need,
+    needed,
+)
 from urface.reproduce.illustrations.material import Material, read_images
 from urface.types import FaceEmbedding, UserError
 from urface.variations.augment import augment, sample_generator
@@ -19,11 +27,8 @@ MAP_SHOTS, VERSIONS = 12, 2
 
 def confidence(material: Material) -> Drawn:
     """Figure 1."""
-    need(material.ours is not None, "no confidence-aware model: give --model")
-    need(material.train is not None, "no training faces: give --train")
-    assert material.ours is not None
-    assert material.train is not None
-    source, embedder = material.train, material.embedder(material.ours)
+    source = needed(material.train, NO_TRAIN)
+    embedder = material.embedder(needed(material.ours, NO_MODEL))
     need(len(source.identities) >= EXAMPLES, f"{source.name}: too few people")
     images, places = read_images(source, drawn_places(len(source), CONFIDENCE_IMAGES))
     settings = material.variations()
@@ -39,8 +44,8 @@ def confidence(material: Material) -> Drawn:
         f"Distribution of the confidence s of each sub-embedding on {len(images):,} "
         f"training samples ({material.train_name}), drawn at random, as they are (filled) and "
         f"augmented as in training (line; blur, fewer pixels, occlusion). Dashed: median. At the "
-        f"left of a panel the three samples it is least sure of, at the right the three it is surest of, one of a person at "
-        f"either end. All panels share both axes. Median over all sub-embeddings: "
+        f"left of a panel the three samples it is least sure of, at the right the three it is surest of, one "
+        f"of a person at either end. All panels share both axes. Median over all sub-embeddings: "
         f"{np.median(medians[0]):.1f} original, {np.median(medians[1]):.1f} augmented."
     )
     numbers = {"medians_original": medians[0].tolist(), "medians_augmented": medians[1].tolist()}
@@ -49,16 +54,9 @@ def confidence(material: Material) -> Drawn:
 
 def maps(material: Material) -> Drawn:
     """Figure 4."""
-    need(material.ours is not None, "no confidence-aware model: give --model")
-    need(
-        material.baseline is not None,
-        "no baseline with variation augmentation: train its row, or give --baseline",
-    )
-    need(material.train is not None, "no training faces: give --train")
-    assert material.ours is not None
-    assert material.baseline is not None
-    assert material.train is not None
-    source, settings = material.train, material.variations()
+    source = needed(material.train, NO_TRAIN)
+    ours, baseline = needed(material.ours, NO_MODEL), needed(material.baseline, NO_BASELINE)
+    settings = material.variations()
     images: list[np.ndarray] = []
     faces: list[np.ndarray] = []
     people: list[int] = []
@@ -84,10 +82,7 @@ def maps(material: Material) -> Drawn:
     need(len(faces) >= 2, f"{material.train_name}: no two people with three images each")
     people_N, parents_N = np.array(people), np.array(parents)
     panels, numbers, found = [], {}, []
-    for title, path in (
-        ("baseline + variation augmentation", material.baseline),
-        ("ours", material.ours),
-    ):
+    for title, path in (("baseline + variation augmentation", baseline), ("ours", ours)):
         embedded = material.embedder(path).embed(images, progress=material.progress)
         panels.append(Map(title, project(np.asarray(embedded.mean))))
         hits = nearest_original_is_same(embedded, people_N, parents_N)
@@ -99,8 +94,9 @@ def maps(material: Material) -> Drawn:
     caption = (
         f"t-SNE of {originals} original samples (circles) of the first {len(faces)} people of the "
         f"training set ({material.train_name}) and {len(images) - originals} augmented ones "
-        f"(triangles). Colour and letter: who. Not in the map but in the embeddings themselves, augmented samples "
-        f"whose nearest original, other than the one they were made from, is of their own person, in % [95 % interval]: "
+        f"(triangles). Colour and letter: who. Not in the map but in the embeddings themselves, augmented "
+        f"samples whose nearest original, other than the one they were made from, is of their own "
+        f"person, in % [95 % interval]: "
         f"{'; '.join(found)}."
     )
     return Drawn(figure, "Training samples in two dimensions", caption, numbers)

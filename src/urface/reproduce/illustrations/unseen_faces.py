@@ -13,7 +13,14 @@ from urface.evaluation.degrade import degrade
 from urface.evaluation.levels import Kind, at_level, extreme
 from urface.figures.sheets import COLUMNS, Sheet, sheets_figure
 from urface.figures.uncertainty import uncertainty_figure
-from urface.reproduce.illustrations.drawn import Drawn, drawn_places, need
+from urface.reproduce.illustrations.drawn import (
+    NO_MODEL,
+    NO_TEST,
+    Drawn,
+    drawn_places,
+    need,
+    needed,
+)
 from urface.reproduce.illustrations.material import Material, read_images
 
 RANKED_IMAGES = 600
@@ -85,8 +92,8 @@ def ranked(material: Material) -> Drawn:
     caption = (
         f"{high * wide} of {len(shown)} test faces ({material.test_name}), a third of them as they "
         f"are, a third with one degradation and a third extreme ({_extreme_words(material)}), in the "
-        f"order of their mean log variance (below each), from the surest to the least sure at even steps of rank. One colour "
-        f"scale for all; light is unsure."
+        f"order of their mean log variance (below each), from the surest to the least sure at even steps "
+        f"of rank. One colour scale for all; light is unsure."
     )
     kinds = [float(np.median(np.asarray(embedded.uncertainty)[i::3])) for i in range(3)]
     numbers = {
@@ -106,9 +113,7 @@ def example_sheets(material: Material) -> Drawn:
             sheets.append(Sheet(name, images))
         figure, what = sheets_figure(sheets), "Faces drawn at random from each test set."
         return Drawn(figure, "Examples of the test sets", what)
-    need(material.test is not None, "no test faces: give --faces or --sheets")
-    assert material.test is not None
-    source = material.test
+    source = needed(material.test, NO_TEST)
     drawn = drawn_places(len(source), len(source))
     frontal = [place for place in drawn if _near_frontal(source, place)][:count]
     others = [place for place in drawn if place not in set(frontal)][: 2 * count]
@@ -151,11 +156,8 @@ def _near_frontal(source: FaceSource, place: int) -> bool:
 
 
 def _tested(material: Material) -> tuple[FaceSource, Embedder]:
-    need(material.ours is not None, "no confidence-aware model: give --model")
-    need(material.test is not None, "no test faces: give --faces")
-    assert material.ours is not None
-    assert material.test is not None
-    return material.test, material.embedder(material.ours)
+    source = needed(material.test, NO_TEST)
+    return source, material.embedder(needed(material.ours, NO_MODEL))
 
 
 def _clearest(material: Material, places: np.ndarray) -> tuple[np.ndarray, str] | None:
