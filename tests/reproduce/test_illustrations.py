@@ -19,13 +19,20 @@ from urface.config import ObjectiveSettings, TrainSettings, as_dict
 from urface.data.decode import resize_image
 from urface.data.synthetic import write_synthetic
 from urface.evaluation.degrade import SIZE
+from urface.evaluation.levels import LADDERS
 from urface.evaluation.protocol import PairProtocol
 from urface.figures import style
 from urface.figures.robustness import QUANTILES
 from urface.metrics.verification import kfold_accuracy
 from urface.models.files import save_model
 from urface.models.urface import build_urface
-from urface.reproduce.illustrations import FIGURES, illustrate, training_samples, unseen_faces
+from urface.reproduce.illustrations import (
+    FIGURES,
+    illustrate,
+    measured,
+    training_samples,
+    unseen_faces,
+)
 from urface.reproduce.illustrations.growth import grown
 from urface.reproduce.illustrations.illustrate import WAYS
 from urface.reproduce.illustrations.material import first_pairs, material_of_run
@@ -72,12 +79,14 @@ def run(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def few_images(one_thread: None) -> Any:
-    """Fewer images and pixels than a figure for readers needs."""
+    """Fewer images, levels and pixels than a figure for readers needs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training_samples, "CONFIDENCE_IMAGES", 12)
         patch.setattr(unseen_faces, "RANKED_IMAGES", 24)
         patch.setattr(unseen_faces, "PEOPLE", 2)
         patch.setattr(style, "DPI", 50)
+        few = tuple(replace(ladder, levels=ladder.levels[::3]) for ladder in LADDERS)
+        patch.setattr(measured, "LADDERS", few)
         yield
 
 
@@ -207,6 +216,26 @@ def test_too_few_people_for_pairs_leave_a_and_b_out(run: Path, tmp_path: Path) -
     assert main(["figures", *arguments, "-o", str(tmp_path / "out"), "--only", "A,B,5"]) == 0
     page = (tmp_path / "out/index.html").read_text()
     assert "Figure A: fold 0 of 10 has" in page
+
+
+def test_a_run_on_named_faces_takes_those_and_their_pairs(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "models", tmp_path / "models")
+    record = json.loads((run / "reproduce.json").read_text())
+    record |= {
+        "train": str(run / "faces/train"),
+        "test_lfw": str(run / "faces/test/enrolled"),
+        "pairs": str(tmp_path / "pairs.txt"),
+    }
+    record["settings"]["data"]["identities"] = 3
+    (tmp_path / "reproduce.json").write_text(json.dumps(record))
+    material = material_of_run(tmp_path)
+    assert material.train is not None
+    assert material.test is not None
+    assert (len(material.train.identities), len(material.test.identities)) == (3, 20)
+    assert (material.train_name, material.test_name) == ("train", "enrolled")
+    assert material.turn is None
+    with pytest.raises(UserError, match=r"pairs\.txt: cannot be read"):
+        material.pairs()
 
 
 def test_pairs_are_the_first_of_each_kind_in_each_fold() -> None:
