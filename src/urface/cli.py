@@ -22,6 +22,7 @@ COMMANDS = {
         "urface.commands.reproduce", "the paper's comparison, down to a report page"
     ),
     "mine": Command("urface.commands.mine", "learn attributes, label a data set with them"),
+    "figures": Command("urface.commands.figures", "the paper's figures and two more, explained"),
     "data": Command("urface.commands.data", "make synthetic faces, look at a data set, check it"),
 }
 

@@ -1,0 +1,1 @@
+"""The paper's figures, and two of our own: arrays in, a matplotlib figure out. No torch here."""
