@@ -20,7 +20,7 @@ HIDDEN_AFTER = (
     15.0  # degrees of turn after which what was hidden is filled in full; at 0 nothing is
 )
 BACKDROP_AFTER = 4.0  # degrees of turn after which the head is gone from the backdrop
-MARGIN = 0.08  # ear distances around the head that are taken from the backdrop too: loose hair
+MARGIN = 0.05  # ear distances around the head that are taken from the backdrop too: loose hair
 TEMPLATE = np.array(
     [
         [38.2946, 51.6963],
