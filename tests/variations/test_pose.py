@@ -10,7 +10,7 @@ import pytest
 from turned_head import EARS_APART, head_of, smooth_picture
 from urface.config import VariationSettings
 from urface.variations.augment import augment, sample_generator, turn, turn_generator
-from urface.variations.head_mesh import topology
+from urface.variations.head_mesh import depth_lack, topology
 from urface.variations.head_pose import FIVE, HeadPose, rotation
 from urface.variations.pose import (
     DEPTH,
@@ -51,9 +51,13 @@ def test_a_mark_on_the_face_goes_where_the_rotation_matrix_says(yaw: float, aspe
     bright = view > 150
     centre = np.array([columns[bright].mean(), rows[bright].mean()])
 
+    before, after = rotation(*head.pose), rotation(yaw, 0, head.pose.roll)
     points = front.mesh * [1, -1, -DEPTH]
-    matrix = rotation(yaw, 0, head.pose.roll) @ rotation(*head.pose).T
-    turned = np.array([matrix @ point for point in points])[:, :2] * [1, -1]
+    unit = np.linalg.norm(points[454] - points[234])
+    turned = np.empty((478, 2))
+    for place, point in enumerate(points):
+        nearer = before.T @ point + [0, 0, unit * depth_lack()[place]]
+        turned[place] = (after @ nearer)[:2] * [1, -1]
     five, marks = list(FIVE), front.mesh[:, :2]
     there = similarity(turned[five], TEMPLATE) @ [*turned[vertex], 1]
     expected = np.linalg.inv(similarity(marks[five], TEMPLATE)) @ there

@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 
 from urface.variations.backdrop import without_head
-from urface.variations.head_mesh import head_rings, topology
+from urface.variations.head_mesh import depth_lack, head_rings, topology
 from urface.variations.head_pose import EARS, FIVE, POINTS, HeadPose, rotation
 from urface.variations.texture import Look, texture
 from urface.variations.view import facing, paint, rasterise
 
 # From a head that is turned further away than this, half of the face would have to be invented.
 NEAR_FRONTAL_YAW, NEAR_FRONTAL_PITCH = 20.0, 20.0
-DEPTH = 1.05  # of the mesh's depth: at this the five points turn as those of true renders do
+DEPTH = 1.05  # of the detector's depth: at this the five points turn as those of true renders do
 HIDDEN_AFTER = (
     15.0  # degrees of turn after which what was hidden is filled in full; at 0 nothing is
 )
@@ -80,6 +80,7 @@ def turned_view(image: np.ndarray, head_view: HeadView, yaw: float, pitch: float
     unit = float(np.linalg.norm(camera[EARS[1]] - camera[EARS[0]]))
     before, after = rotation(*pose), rotation(yaw, pitch, pose.roll)
     head = (camera - origin) @ before / unit
+    head[:, 2] += depth_lack()
     points = np.concatenate([head[:POINTS], head_rings(head[shape.outline])])
     source = points @ before.T * unit + origin
     turned = points @ after.T * unit
