@@ -10,7 +10,7 @@ import numpy as np
 from urface.variations.backdrop import without_head
 from urface.variations.head_mesh import depth_lack, head_rings, topology
 from urface.variations.head_pose import EARS, FIVE, POINTS, HeadPose, rotation
-from urface.variations.texture import Look, texture
+from urface.variations.texture import texture
 from urface.variations.view import facing, paint, rasterise
 
 # From a head that is turned further away than this, half of the face would have to be invented.
@@ -103,7 +103,7 @@ def turned_view(image: np.ndarray, head_view: HeadView, yaw: float, pitch: float
     pixels = source[:, :2] * to_pixels
     backdrop = without_head(image, pixels[-len(shape.outline) :], MARGIN * unit)
     surface = texture(
-        Look(image),
+        cv2.blur(image, (3, 3)),
         backdrop,
         shape,
         pixels,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
+from numba import njit
 
 from urface.variations.head_mesh import Topology
 from urface.variations.head_pose import POINTS
@@ -20,23 +20,8 @@ GAINS = (0.6, 1.7)
 DARKEST = 10.0  # grey levels added to both lights before their ratio is taken
 
 
-class Look:
-    """Colours of ``image`` [H, W, 3] uint8, each the mean of 3 x 3 pixels, edges continued outside."""
-
-    def __init__(self, image: np.ndarray) -> None:
-        self.smooth = cv2.blur(image, (3, 3))
-        self.last = (image.shape[1] - 1, image.shape[0] - 1)
-
-    def __call__(self, places: np.ndarray) -> np.ndarray:
-        """[..., 3] int16 at ``places`` [..., 2], x and y in pixels."""
-        x = places[..., 0].clip(0, self.last[0]).astype(np.int32)
-        y = places[..., 1].clip(0, self.last[1]).astype(np.int32)
-        colours: np.ndarray = self.smooth[y, x].astype(np.int16)
-        return colours
-
-
 def texture(
-    look: Look,
+    smooth: np.ndarray,
     backdrop: np.ndarray,
     shape: Topology,
     pixels: np.ndarray,
@@ -47,69 +32,128 @@ def texture(
 ) -> np.ndarray:
     """[V, 7] float32 as ``view.paint`` takes it, in pixels of the image.
 
+    smooth    [H, W, 3] uint8, the image slightly blurred: its colours are compared
+    backdrop  [H, W, 3] uint8, the image without the head
     pixels    [V, 2] where each vertex lies in the image
     front     [V] cosine between its normal and the line of sight
     side      [V] how far it lies on the side that is turned away, in ear distances
     unit      pixels between the ears
     amount    0 leaves everything as it is in the image, 1 hides all that a turn would show up
+
+    The mirrored half fills in where a vertex on the side that is turned away was seen at a slant, its
+    light matched to what it had. What lies outside of a ring that is not there is not there either; the
+    top of a head always is.
     """
     edge = pixels[shape.outline]
     inward = edge.mean(0) - edge
     inward /= np.sqrt((inward**2).sum(1, keepdims=True))
-    a, b, mix = shape.sector[:, 0], shape.sector[:, 1], shape.between
-
-    def spread(values: np.ndarray) -> np.ndarray:
-        """Values of the outline [W] at every vertex [V], by the ray that each lies on."""
-        return values[a] * (1 - mix) + values[b] * mix
-
-    step = inward * (_insets(look, edge, inward, unit) * unit * amount)[:, None]
-    filled = np.ones((len(pixels), 7), np.float32)
-    filled[:, 0] = pixels[:, 0] + spread(step[:, 0]) * shape.squeeze
-    filled[:, 1] = pixels[:, 1] + spread(step[:, 1]) * shape.squeeze
-    filled[:, 2:4] = filled[shape.mirror, :2]
-    better = front[shape.mirror] - front
-    hidden = (side * 10).clip(0, 1)
-    filled[:, SHARE] = ((0.65 - front) * 4).clip(0, 1) * (better * 6).clip(0, 1) * hidden * amount
-    filled[-len(edge) :, SHARE] = 0.0
-    light = look(edge + inward * (LIGHT_INSET * unit)).mean(1) + DARKEST
+    inset, light = np.empty(len(edge)), np.empty(len(edge))
+    _read_edge(smooth, edge, inward, unit, INSETS, inset, light)
+    inset = np.maximum(inset, (inset[shape.before] + inset[shape.after]) / 2)
+    # Not so at the top, where hair belongs, nor at the chin, where there is no room.
+    at_top, at_chin = inward[:, 1].clip(0, 1), (-inward[:, 1]).clip(0, 1)
+    inset *= (1.5 - 2.5 * at_top).clip(0, 1) * (1.9 - 2 * at_chin).clip(0.1, 1)
     gain = (light / light[shape.across]).clip(*GAINS)
     gain = (gain + gain[shape.before] + gain[shape.after]) / 3
-    filled[:, GAIN] = 1 + (spread(gain) - 1) * shape.outwards
-    there = _presence(look, backdrop, filled[POINTS:, :2], inward, shape)
-    filled[POINTS:, THERE] = 1 - amount * (1 - there)
+    filled = np.empty((len(pixels), 7), np.float32)
+    step = inward * (inset * unit * amount)[:, None]
+    _fill(
+        pixels, step, gain, front, side, amount, shape.mirror, shape.outwards, shape.sector,
+        shape.between, shape.squeeze, filled,
+    )  # fmt: skip
+    filled[-len(edge) :, SHARE] = 0.0
+    differs = np.empty(len(pixels) - POINTS)
+    _compare(smooth, backdrop, filled[POINTS:], differs)
+    rings = differs.reshape(-1, len(edge))
+    rings = (rings[:, shape.before] + 2 * rings + rings[:, shape.after]) / 4
+    there = np.minimum.accumulate((rings / ALIKE).clip(0, 1), 0)
+    there = np.maximum(there, (inward[:, 1] * 3 - 1).clip(0, 1))
+    filled[POINTS:, THERE] = 1 - amount * (1 - there.ravel())
     return filled
 
 
-def _insets(look: Look, edge: np.ndarray, inward: np.ndarray, unit: float) -> np.ndarray:
-    """[W]: how far inside the outline there is nothing but skin.
+@njit(cache=True, nogil=True, error_model="numpy")
+def _place(at: float, size: int) -> int:
+    """The pixel that holds a coordinate, the nearest one outside of the picture."""
+    return min(max(int(at), 0), size - 1)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _read_edge(
+    smooth: np.ndarray,
+    edge: np.ndarray,
+    inward: np.ndarray,
+    unit: float,
+    insets: np.ndarray,
+    inset: np.ndarray,
+    light: np.ndarray,
+) -> None:
+    """Fill ``inset`` [W], how far inside the outline there is only skin, and ``light`` [W] further in.
 
     The mesh ends about where the face does: its edge holds backdrop, hair and arms of glasses, which
-    a turn would smear over the near cheek. Not so at the top, where hair belongs, nor at the chin,
-    where there is no room.
+    a turn would smear over the near cheek.
     """
-    steps = np.append(INSETS, SKIN_INSET) * unit
-    colours = look(edge + inward * steps[:, None, None])  # [I + 1, W, 3]
-    strange = np.abs(colours[:-1] - colours[-1]).sum(2) > 3 * STRANGE
-    beyond = len(INSETS) - np.argmax(strange[::-1], 0)  # one step further in than the innermost
-    inset = np.where(strange.any(0), INSETS[np.minimum(beyond, len(INSETS) - 1)], INSETS[0])
-    inset = np.maximum(inset, (np.roll(inset, 1) + np.roll(inset, -1)) / 2)
-    at_top, at_chin = inward[:, 1].clip(0, 1), (-inward[:, 1]).clip(0, 1)
-    limited: np.ndarray = inset * (1.5 - 2.5 * at_top).clip(0, 1) * (1.9 - 2 * at_chin).clip(0.1, 1)
-    return limited
+    height, width = smooth.shape[:2]
+    for w in range(edge.shape[0]):
+        x = _place(edge[w, 0] + inward[w, 0] * SKIN_INSET * unit, width)
+        y = _place(edge[w, 1] + inward[w, 1] * SKIN_INSET * unit, height)
+        best = 0
+        for i in range(insets.shape[0]):
+            u = _place(edge[w, 0] + inward[w, 0] * insets[i] * unit, width)
+            v = _place(edge[w, 1] + inward[w, 1] * insets[i] * unit, height)
+            strange = 0.0  # floats: numba takes a difference of uint8 for a huge one of uint64
+            for c in range(3):
+                strange += abs(float(smooth[v, u, c]) - float(smooth[y, x, c]))
+            if strange > 3 * STRANGE:  # one step further in than the innermost that is strange
+                best = min(i + 1, insets.shape[0] - 1)
+        inset[w] = insets[best]
+        x = _place(edge[w, 0] + inward[w, 0] * LIGHT_INSET * unit, width)
+        y = _place(edge[w, 1] + inward[w, 1] * LIGHT_INSET * unit, height)
+        light[w] = DARKEST
+        for c in range(3):
+            light[w] += smooth[y, x, c] / 3.0
 
 
-def _presence(
-    look: Look, backdrop: np.ndarray, places: np.ndarray, inward: np.ndarray, shape: Topology
-) -> np.ndarray:
-    """[R * W]: 1 where a ring around the face shows head or hair, 0 where it shows the backdrop.
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill(
+    pixels: np.ndarray,
+    step: np.ndarray,
+    gain: np.ndarray,
+    front: np.ndarray,
+    side: np.ndarray,
+    amount: float,
+    mirror: np.ndarray,
+    outwards: np.ndarray,
+    sector: np.ndarray,
+    between: np.ndarray,
+    squeeze: np.ndarray,
+    filled: np.ndarray,
+) -> None:
+    """Fill ``filled`` [V, 7] from the ``step`` inwards [W, 2] and the ``gain`` [W] along the outline."""
+    for v in range(pixels.shape[0]):
+        a, b, mix = sector[v, 0], sector[v, 1], between[v]
+        for c in range(2):
+            moved = step[a, c] * (1 - mix) + step[b, c] * mix
+            filled[v, c] = pixels[v, c] + moved * squeeze[v]
+        filled[v, GAIN] = 1 + (gain[a] * (1 - mix) + gain[b] * mix - 1) * outwards[v]
+        slant = min(max((0.65 - front[v]) * 4, 0.0), 1.0)
+        better = min(max((front[mirror[v]] - front[v]) * 6, 0.0), 1.0)
+        filled[v, SHARE] = slant * better * min(max(side[v] * 10, 0.0), 1.0) * amount
+        filled[v, THERE] = 1.0
+    for v in range(pixels.shape[0]):
+        filled[v, 2] = filled[mirror[v], 0]
+        filled[v, 3] = filled[mirror[v], 1]
 
-    What lies outside of a ring that is not there is not there either; the top of a head always is.
-    """
-    x = places[:, 0].clip(0, look.last[0]).astype(np.int32)
-    y = places[:, 1].clip(0, look.last[1]).astype(np.int32)
-    differs = np.abs(look(places) - backdrop[y, x]).mean(1).reshape(-1, len(inward))
-    differs = (differs[:, shape.before] + 2 * differs + differs[:, shape.after]) / 4
-    there = np.minimum.accumulate((differs / ALIKE).clip(0, 1), 0)
-    top = (inward[:, 1] * 3 - 1).clip(0, 1)
-    present: np.ndarray = np.maximum(there, top).ravel()
-    return present
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _compare(
+    smooth: np.ndarray, backdrop: np.ndarray, places: np.ndarray, differs: np.ndarray
+) -> None:
+    """Fill ``differs`` [N]: grey levels between picture and backdrop at ``places`` [N, 2 and more]."""
+    height, width = smooth.shape[:2]
+    for n in range(places.shape[0]):
+        x, y = _place(places[n, 0], width), _place(places[n, 1], height)
+        total = 0.0
+        for c in range(3):
+            total += abs(float(smooth[y, x, c]) - float(backdrop[y, x, c]))
+        differs[n] = total / 3.0
