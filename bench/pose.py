@@ -86,8 +86,8 @@ def sheet(out: str, path: str = "") -> None:
     halves = [np.concatenate(rows[half::2]) for half in range(2)]
     gap = np.full((len(halves[0]), 12, 3), 255, np.uint8)
     picture = np.concatenate([halves[0], gap, halves[1]], 1)
-    encode: Callable[[np.ndarray], bytes] = encode_png if out.endswith(".png") else encode_jpeg
-    write_atomic(out, encode(picture))
+    picture = cv2.resize(picture, None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA)
+    write_atomic(out, encode_png(picture) if out.endswith(".png") else encode_jpeg(picture, 80))
     print(f"{out}: {len(faces)} faces")
 
 
@@ -231,13 +231,18 @@ def speed() -> None:
     finder = FaceFinder()
     faces = heads(iter(images), 32, finder)
     turned_view(*faces[0], 50, 0)
-    best = 0.0
+    best, least = 0.0, 1.0
     for _ in range(8):
         start = time.process_time()
         for image, head in faces:
+            begun = time.perf_counter()
             turned_view(image, head, 50, 0)
+            least = min(least, time.perf_counter() - begun)
         best = max(best, len(faces) / (time.process_time() - start))
-    print(f"turned views at 112x112: {best:.0f} a second of processor time, best of 8 rounds")
+    print(
+        f"turned views at 112x112: {best:.0f} a second of processor time, best of 8 rounds; the "
+        f"fastest view, which nothing else disturbed: {1000 * least:.2f} ms"
+    )
     count = len(faces)
     data = [encode_png(image) for image, _ in faces]
     keys = [f"p{i:02d}/0.png" for i in range(count)]
