@@ -50,7 +50,7 @@ def test_batches_have_the_stated_shapes_and_the_labels_of_their_images() -> None
     for batch in batches(faces, EpochSampler(20, 6, 0).draw, range(4), SETTINGS, SIZE, 0):
         assert batch.images.shape == (6, SIZE, SIZE, 3)
         assert batch.images.dtype == np.uint8
-        assert batch.variations.shape == (6, 3)
+        assert batch.variations.shape == (6, 4)
         assert batch.labels.dtype == np.int64
         np.testing.assert_array_equal(batch.labels, batch.index // 4)
 
@@ -90,12 +90,12 @@ def test_batches_may_be_left_half_way() -> None:
 
 def test_known_variations_ride_along_and_the_unknown_are_nan() -> None:
     faces = frames()
-    assert variation_names(faces) == ("low_resolution", "occlusion", "glasses")
+    assert variation_names(faces) == ("low_resolution", "occlusion", "pose", "glasses")
     batch = make_batch(faces, Draw(np.arange(20), 0), SETTINGS, SIZE, 0, slice(None))
-    np.testing.assert_array_equal(batch.variations[:, 2], faces.source.variations[:, 1])
-    assert np.isnan(batch.variations[:, 2]).nonzero()[0].tolist() == [7]
+    np.testing.assert_array_equal(batch.variations[:, 3], faces.source.variations[:, 1])
+    assert np.isnan(batch.variations[:, 3]).nonzero()[0].tolist() == [7]
     # What we apply is known for certain, whatever the data set says of the original.
-    assert set(batch.variations[:, :2].ravel().tolist()) == {0.0, 1.0}
+    assert set(batch.variations[:, :3].ravel().tolist()) == {0.0, 1.0}
 
 
 def test_a_replaced_image_brings_its_own_label_and_variations() -> None:
@@ -103,7 +103,7 @@ def test_a_replaced_image_brings_its_own_label_and_variations() -> None:
     batch = make_batch(faces, Draw(np.array([3]), 0), SETTINGS, SIZE, 0, slice(None))
     assert batch.index.tolist() == [4]
     assert batch.labels.tolist() == [1]
-    assert batch.variations[0, 2] == np.float32(4 / 20)
+    assert batch.variations[0, 3] == np.float32(4 / 20)
 
 
 def test_repeats_of_an_image_in_one_draw_are_augmented_differently() -> None:

@@ -49,22 +49,22 @@ def test_a_low_resolution_alone_keeps_every_block_and_changes_the_pixels() -> No
             low_resolution=1, occlusion=0, flip=0, shrink_share=share, shrink_pixels=(8, 16)
         )
         image, labels = draw(settings, 0)
-        assert labels.tolist() == [1.0, 0.0]
+        assert labels.tolist() == [1.0, 0.0, 0.0]
         assert image.std() < IMAGE.std()
 
 
 def test_a_mirror_image_has_no_label() -> None:
     image, labels = draw(VariationSettings(0.0, occlusion=0.0, flip=1.0), 0)
     np.testing.assert_array_equal(image, IMAGE[:, ::-1])
-    assert labels.tolist() == [0.0, 0.0]
+    assert labels.tolist() == [0.0, 0.0, 0.0]
 
 
 def test_frequencies_are_near_the_probabilities_and_independent() -> None:
     settings = replace(NO_FLIP, low_resolution=0.3, occlusion=0.6, blur_kernels=(3, 3))
     labels = np.array([draw(settings, index)[1] for index in range(3000)])
     # 5 standard deviations of a share of 3000 are below 0.05.
-    np.testing.assert_allclose(labels.mean(0), [0.3, 0.6], atol=0.05)
-    assert labels.prod(1).mean() == pytest.approx(0.18, abs=0.05)
+    np.testing.assert_allclose(labels.mean(0), [0.3, 0.6, 0.0], atol=0.05)
+    assert labels[:, :2].prod(1).mean() == pytest.approx(0.18, abs=0.05)
 
 
 def test_kernels_and_counts_of_blocks_stay_in_their_bounds_and_reach_both_ends() -> None:

@@ -1,4 +1,4 @@
-"""`urface data`: make synthetic faces, look at a data set, find its undecodable images."""
+"""`urface data`: make synthetic faces, look at a data set, find its bad images and its face meshes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ SUMMARY = (
 )
 EXAMPLES = """\
   urface data synthesize faces --identities 100 --shots 10
+  urface data landmarks faces.tar -o meshes.parquet
   urface data info faces.tar
   urface data check faces/manifest.parquet"""
 COMMANDS = {
     "synthesize": Command(
         "urface.commands.synthesize", "write synthetic faces with their labels as a data set"
+    ),
+    "landmarks": Command(
+        "urface.commands.landmarks", "find the face meshes that pose augmentation turns"
     ),
     "info": Command("urface.commands.info", "count images and people, and what is known to vary"),
     "check": Command("urface.commands.check", "decode every image and name those that fail"),

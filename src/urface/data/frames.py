@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from urface.data.decode import DecodeError, resize_image
+from urface.data.meshes import Meshes
 from urface.data.source import FaceSource
 from urface.types import UserError
 
@@ -21,7 +22,7 @@ class Frames:
     An image that cannot be decoded is replaced by the next one that can, in the order of the source,
     with that one's label: a rule that depends on nothing but the data, so that every worker, rank and
     resumed run steps over it alike. ``corrupt`` names them; more than ``corrupt_share`` of all images
-    raises UserError with the first of them.
+    raises UserError with the first of them. ``meshes`` are those of the images, for pose augmentation.
     """
 
     def __init__(
@@ -31,9 +32,11 @@ class Frames:
         corrupt_share: float = 0.0,
         cache_gigabytes: float = 0.0,
         progress: bool = True,
+        meshes: Meshes | None = None,
     ) -> None:
         self.source = source
         self.size = size
+        self.meshes = meshes
         self.corrupt: dict[str, str] = {}
         self._corrupt_share = corrupt_share
         self._lock = threading.Lock()

@@ -12,7 +12,7 @@ from urface.config import VariationSettings
 from urface.data.frames import Frames
 from urface.data.sampler import Draw
 from urface.types import FaceBatch
-from urface.variations.augment import AUGMENTABLE, augment, sample_generator
+from urface.variations.augment import AUGMENTABLE, augment, sample_generator, turn, turn_generator
 
 AHEAD = 3  # batches in the making; OpenCV lets go of the interpreter, so threads are enough
 
@@ -41,10 +41,16 @@ def make_batch(
     for row, (wanted, repeat) in enumerate(zip(index.tolist(), repeats, strict=True)):
         frame, place = frames.get(wanted)
         random = sample_generator(seed + (repeat << 32), draw.epoch, wanted)
+        turned = False
+        if settings.pose:
+            assert frames.meshes is not None, "variations.pose needs data.meshes"
+            head = frames.meshes.head(place, frames.size)
+            hand = turn_generator(seed + (repeat << 32), draw.epoch, wanted)
+            frame, turned = turn(frame, head, settings, hand)
         if slack:
             top, left = random.integers(0, slack + 1, 2)
             frame = frame[top : top + input_size, left : left + input_size]
-        images[row], labels = augment(frame, settings, random)
+        images[row], labels = augment(frame, settings, random, turned)
         variations[row, : len(AUGMENTABLE)] = labels
         variations[row, len(AUGMENTABLE) :] = frames.source.variations[place, given]
         places[row] = place

@@ -14,6 +14,7 @@ from urface.atomic import write_atomic
 from urface.config import TrainSettings, as_dict
 from urface.data.frames import Frames
 from urface.data.labels import attach_labels
+from urface.data.meshes import Meshes, open_meshes
 from urface.data.open import open_faces
 from urface.data.source import FaceSource, first_identities, with_min_images
 from urface.environment import environment, machine, placed
@@ -42,6 +43,18 @@ def training_faces(settings: TrainSettings) -> FaceSource:
     if settings.data.identities:
         source = first_identities(source, settings.data.identities)
     return source
+
+
+def training_meshes(settings: TrainSettings, source: FaceSource) -> Meshes | None:
+    """The meshes that pose augmentation turns, None without it. Raises UserError where they are missing."""
+    if not settings.variations.pose:
+        return None
+    if not settings.data.meshes:
+        raise UserError(
+            f"variations.pose is {settings.variations.pose} but data.meshes is empty: make them with "
+            f"`urface data landmarks {settings.data.train or source.name} -o meshes.parquet`"
+        )
+    return open_meshes(settings.data.meshes, source)
 
 
 def train(
@@ -88,6 +101,7 @@ def _train(
         settings.data.corrupt_share,
         settings.data.cache_gigabytes,
         progress and distributed.rank() == 0,
+        training_meshes(settings, source),
     )
     torch.manual_seed(settings.run.seed)
     if embedding is None:

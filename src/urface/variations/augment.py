@@ -7,8 +7,9 @@ import numpy as np
 from urface.config import VariationSettings
 from urface.variations.lowres import gaussian_blur, shrink
 from urface.variations.occlusion import occlude
+from urface.variations.pose import HeadView, turned_view
 
-AUGMENTABLE = ("low_resolution", "occlusion")
+AUGMENTABLE = ("low_resolution", "occlusion", "pose")
 
 
 def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
@@ -17,15 +18,53 @@ def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key))
 
 
+def turn_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """The random numbers of the image's pose: far along the same stream, so that no other draw moves."""
+    generator = sample_generator(seed, epoch, index)
+    bits = generator.bit_generator
+    assert isinstance(bits, np.random.Philox)
+    return np.random.Generator(bits.jumped())
+
+
+def turn(
+    frame: np.ndarray,
+    head: HeadView | None,
+    settings: VariationSettings,
+    random: np.random.Generator,
+) -> tuple[np.ndarray, bool]:
+    """``frame`` [H, W, 3] uint8, its ``head`` turned with the probability of a pose; whether it was.
+
+    The first of the variations, on the whole frame: a crop would cut off what the turn brings in. A
+    frame without a head that can be turned (None) comes back as it is.
+    """
+    draw = random.random(5)
+    if head is None or draw[0] >= settings.pose:
+        return frame, False
+    yaw, pitch = (
+        low + (high - low) * share
+        for (low, high), share in zip(
+            (settings.pose_yaw, settings.pose_pitch), draw[1:3], strict=True
+        )
+    )
+    yaw, pitch = (-yaw if draw[3] < 0.5 else yaw), (-pitch if draw[4] < 0.5 else pitch)
+    return turned_view(frame, head, yaw, pitch), True
+
+
 def augment(
-    image: np.ndarray, settings: VariationSettings, random: np.random.Generator
+    image: np.ndarray,
+    settings: VariationSettings,
+    random: np.random.Generator,
+    turned: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """``image`` [H, W, 3] uint8 -> augmented image and labels [len(AUGMENTABLE)], 1.0 where applied.
+
+    ``turned`` says whether ``turn`` has given the image another pose already.
 
     Each variation is applied on its own with its probability. Occlusion comes last, since what hides a
     face is not blurred with it in the paper's examples.
     """
     labels = np.zeros(len(AUGMENTABLE), dtype=np.float32)
+    labels[2] = turned
     # All draws are made in one call and in a fixed order, whether used or not: one variation's setting
     # must not change what another does to the same image, and a call costs more than a number.
     draw = random.random(6)
