@@ -12,6 +12,7 @@ from urface.data.loader import batches, make_batch, variation_names
 from urface.data.sampler import Draw, EpochSampler, PairSampler
 from urface.data.source import FaceSource, build_source
 from urface.types import FaceBatch
+from urface.variations.augment import AUGMENTABLE
 
 SIZE, FRAME = 16, 18
 SETTINGS = VariationSettings(0.5, (3, 5), occlusion=0.5)
@@ -94,8 +95,23 @@ def test_known_variations_ride_along_and_the_unknown_are_nan() -> None:
     batch = make_batch(faces, Draw(np.arange(20), 0), SETTINGS, SIZE, 0, slice(None))
     np.testing.assert_array_equal(batch.variations[:, 3], faces.source.variations[:, 1])
     assert np.isnan(batch.variations[:, 3]).nonzero()[0].tolist() == [7]
-    # What we apply is known for certain, whatever the data set says of the original.
-    assert set(batch.variations[:, :3].ravel().tolist()) == {0.0, 1.0}
+    assert set(batch.variations[:, [0, 2]].ravel().tolist()) == {0.0, 1.0}
+
+
+def test_what_an_image_showed_before_stays_true_of_it() -> None:
+    never = VariationSettings(low_resolution=0.0, occlusion=0.0)
+    draw = Draw(np.arange(20), 0)
+    column = AUGMENTABLE.index("occlusion")
+    batch = make_batch(frames(), draw, never, SIZE, 0, slice(None))
+    assert (batch.variations[:, column] == 0.5).all()  # the data set's own label
+    assert (batch.variations[:, AUGMENTABLE.index("low_resolution")] == 0.0).all()
+    always = VariationSettings(low_resolution=0.0, occlusion=1.0)
+    batch = make_batch(frames(), draw, always, SIZE, 0, slice(None))
+    assert (batch.variations[:, column] == 1.0).all()
+    unknown = frames()
+    unknown.source.variations[:, 0] = np.nan
+    batch = make_batch(unknown, draw, never, SIZE, 0, slice(None))
+    assert np.isnan(batch.variations[:, column]).all()
 
 
 def test_a_replaced_image_brings_its_own_label_and_variations() -> None:

@@ -18,7 +18,10 @@ AHEAD = 3  # batches in the making; OpenCV lets go of the interpreter, so thread
 
 
 def variation_names(frames: Frames) -> tuple[str, ...]:
-    """The V variations of the batches: those we apply, then those the data set is labelled with."""
+    """The V variations of the batches: those we apply, then those the data set is labelled with.
+
+    Where the data set is labelled with one that we apply, an image has it if it had it or was given it.
+    """
     known = tuple(name for name in frames.source.variation_names if name not in AUGMENTABLE)
     return AUGMENTABLE + known
 
@@ -31,6 +34,10 @@ def make_batch(
     count = len(index)
     names = variation_names(frames)
     given = [frames.source.variation_names.index(name) for name in names[len(AUGMENTABLE) :]]
+    shown = [
+        place for place, name in enumerate(AUGMENTABLE) if name in frames.source.variation_names
+    ]
+    told = [frames.source.variation_names.index(AUGMENTABLE[place]) for place in shown]
     images = np.empty((count, input_size, input_size, 3), np.uint8)
     variations = np.empty((count, len(names)), np.float32)
     places = np.empty(count, np.int64)
@@ -51,6 +58,9 @@ def make_batch(
             top, left = random.integers(0, slack + 1, 2)
             frame = frame[top : top + input_size, left : left + input_size]
         images[row], labels = augment(frame, settings, random, turned)
+        # What an image showed before stays true of it, or unknown, unless we do it as well.
+        own = frames.source.variations[place, told]
+        labels[shown] = np.where(labels[shown] == 1.0, 1.0, own)
         variations[row, : len(AUGMENTABLE)] = labels
         variations[row, len(AUGMENTABLE) :] = frames.source.variations[place, given]
         places[row] = place

@@ -1,33 +1,42 @@
-"""Face meshes for a reproduction: found where pose is asked for, and turned into views of test faces.
-
-The two hooks below are what the pose part fills: they import it where they are called, so that nothing
-of it is needed for rows and conditions without pose.
-"""
+"""Face meshes for a reproduction: found where pose is asked for, and turned into views of test faces."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import numpy as np
+
 from urface.config_reproduce import ReproduceSettings
+from urface.data.mesh_search import find_meshes
+from urface.data.meshes import open_meshes
 from urface.data.source import FaceSource
 from urface.evaluation.conditions import Turn
-from urface.types import UserError
+from urface.variations.pose import turned_view
 
 POSE_CONDITIONS = ("pose", "yaw")
 
 
 def prepare_meshes(source: FaceSource, out: Path, progress: bool = True) -> Path:
     """Find the meshes of all faces of ``source``, once, into the .parquet ``out``; its path."""
-    if out.is_file():
-        return out
-    raise UserError(
-        "pose: face meshes cannot be found here yet: give settings.data.meshes and test_meshes"
-    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    find_meshes(source, out, workers=os.cpu_count() or 1, progress=progress)
+    return out
 
 
-def turn_of(meshes: Path) -> Turn:
-    """What turns a test face, by the meshes in a .parquet that ``prepare_meshes`` wrote."""
-    raise UserError(f"{meshes}: test faces cannot be turned here yet: leave the condition out")
+def turn_of(meshes: Path, source: FaceSource) -> Turn:
+    """What turns the faces of ``source``, by the meshes in a .parquet that ``prepare_meshes`` wrote.
+
+    A face without a mesh, or one that does not look ahead, comes back as it was.
+    """
+    found = open_meshes(str(meshes), source)
+    place_of = {key: place for place, key in enumerate(source.keys)}
+
+    def turn(image: np.ndarray, key: str, yaw: float, pitch: float) -> np.ndarray:
+        head = found.head(place_of[key], image.shape[0])
+        return image if head is None else turned_view(image, head, yaw, pitch)
+
+    return turn
 
 
 def train_meshes(settings: ReproduceSettings, source: FaceSource, progress: bool) -> str:
@@ -46,4 +55,4 @@ def turn_test_faces(settings: ReproduceSettings, source: FaceSource, progress: b
     if not meshes and not settings.test_lfw:
         folder = Path(settings.out) / "meshes"
         meshes = str(prepare_meshes(source, folder / "test.parquet", progress))
-    return turn_of(Path(meshes)) if meshes else None
+    return turn_of(Path(meshes), source) if meshes else None
