@@ -14,7 +14,8 @@ class MineSettings:
     data                faces with labels: CelebA, or a manifest with label columns; several with commas
                         between them (images without a label teach the adversary alone)
     attributes          which of the labels to learn, in any case
-    adversary           weight of the identity adversary (method: 1); 0 leaves it out
+    adversary           weight of the identity adversary (method: 1); 0 leaves it out. With few people, who
+                        are told apart by age and sex, 1 costs the attributes dear (docs/mining.md)
     compare             train a second network without the adversary, to tell what that bought
     hold_out            share of the people who are kept out of training, to judge the attributes on
     input_size          side in pixels of what the network sees
