@@ -23,7 +23,7 @@ PROTOCOL = TestProtocol(
 
 
 def outcomes(skill: float, seed: int, worse: float = 0.0, variance: float = -4.0) -> Outcomes:
-    """``skill`` is how far genuine scores lie above impostor ones; ``worse`` of it goes where it is unsure."""
+    """``skill`` is how far genuine scores lie above impostor ones; ``worse`` goes of it where unsure."""
     random = np.random.default_rng(seed)
     trouble = random.random(len(LABELS))
     pairs = PROTOCOL.pairs

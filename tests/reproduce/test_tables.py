@@ -13,7 +13,7 @@ from reproduce.made_up import measured
 from urface.evaluation.conditions import condition
 from urface.reproduce import paper
 from urface.reproduce.measured import RANK1, TPIR10
-from urface.reproduce.rows import ABLATION, SETS, TABLE1, TABLE2
+from urface.reproduce.rows import ABLATION, TABLE1, TABLE2
 from urface.reproduce.table_text import html, latex, markdown, write_tables
 from urface.reproduce.tables import Table, as_json, tables
 
