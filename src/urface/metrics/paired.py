@@ -60,7 +60,8 @@ class SubjectDraws:
         if subjects.ndim == 1:
             total = self._by_person(subjects, np.ones(len(values)))
             return _ratio(self._by_person(subjects, values), total)
-        parts = [_ratio(w @ values, w.sum(1)) for w in self._weights(subjects)]
+        weights = (w.astype(np.float64) for w in self._weights(subjects))
+        parts = [_ratio(w @ values, w.sum(1)) for w in weights]
         return np.concatenate(parts)
 
     def tpir(self, outcomes: SearchOutcomes, subjects: np.ndarray, fpir: float) -> np.ndarray:
@@ -79,8 +80,8 @@ class SubjectDraws:
         allowed = fpir * self._by_person(subjects[~mated], ones[~mated])
         people = self._by_person(subjects[mated], ones[mated])
         hits = np.empty(self.resamples)
-        # Only the highest alarms can hold the threshold: a few times the allowed share of them.
-        top = min(len(alarm), int(4 * fpir * np.count_nonzero(~mated)) + 50)
+        # Only the highest alarms can hold the threshold: not many more than the allowed share of them.
+        top = min(len(alarm), int(1.4 * fpir * np.count_nonzero(~mated)) + 50)
         start = 0
         for counts in self._chunks(top + len(first)):
             rows = slice(start, start + len(counts))
@@ -124,14 +125,15 @@ class SubjectDraws:
             yield self.counts[start : start + rows]
 
     def _weights(self, subjects: np.ndarray) -> Iterator[np.ndarray]:
-        """Blocks [b, N] of the trials' weights, in the order of the resamples."""
+        """Blocks [b, N] uint16 of the trials' weights, in the order of the resamples."""
         for counts in self._chunks(len(subjects)):
             if subjects.ndim == 1:
-                yield counts[:, subjects].astype(np.float64)
+                yield counts[:, subjects].astype(np.uint16)
                 continue
-            one, two = subjects[:, 0], subjects[:, 1]
-            second = np.where(one == two, 1, counts[:, two])
-            yield counts[:, one].astype(np.float64) * second
+            weights = counts[:, subjects[:, 0]].astype(np.uint16)
+            differ = np.flatnonzero(subjects[:, 0] != subjects[:, 1])
+            weights[:, differ] *= counts[:, subjects[differ, 1]]
+            yield weights
 
     def _by_person(self, subjects: np.ndarray, values: np.ndarray) -> np.ndarray:
         """[B] sums of ``values`` [N] under the weights of single people."""
@@ -149,17 +151,19 @@ def _hits(
     top: int,
 ) -> np.ndarray:
     """[b] weight of the mated probes found above the threshold; alarm and first from the highest score."""
-    weight = np.cumsum(counts[:, subjects[alarm[:top]]], axis=1, dtype=np.float64)
+    weight = np.cumsum(counts[:, subjects[alarm[:top]]], axis=1, dtype=np.int32)
     # As many alarms as stay within what is allowed; the next one's score and all below are refused.
     place = (weight <= allowed[:, None] + 1e-9).sum(1)
     if top < len(alarm) and (place == top).any():
         return _hits(counts, allowed, outcomes, alarm, first, subjects, len(alarm))
     scores = np.append(outcomes.other[alarm], -np.inf)
     accepted = np.searchsorted(-outcomes.mate[first], -scores[place], side="left")
-    most = int(accepted.max(initial=0))
-    found = np.cumsum(counts[:, subjects[first[:most]]], axis=1, dtype=np.float64)
-    found = np.concatenate([np.zeros((len(counts), 1)), found], axis=1)
-    hits: np.ndarray = found[np.arange(len(counts)), accepted]
+    # Who is accepted in every resample is summed by person; one by one only those in between.
+    least, most = int(accepted.min()), int(accepted.max())
+    sums = np.bincount(subjects[first[:least]], minlength=counts.shape[1]).astype(np.float64)
+    between = np.zeros((len(counts), most - least + 1), np.int32)
+    np.cumsum(counts[:, subjects[first[least:most]]], axis=1, out=between[:, 1:])
+    hits: np.ndarray = counts @ sums + between[np.arange(len(counts)), accepted - least]
     return hits
 
 
@@ -172,20 +176,26 @@ def discard_area(
     """
     errors = np.asarray(errors, bool)
     order = np.lexsort((~errors, uncertainty))
-    ones = np.ones((1, len(errors)))
+    ones = np.ones((1, len(errors)), np.uint16)
     return float(_areas(ones, errors[order], np.asarray(shares, np.float64))[0])
 
 
 def _areas(weights: np.ndarray, errors: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """[b] mean error along the curve for weights [b, N] of ``errors`` [N], the surest first."""
-    kept = np.cumsum(weights, axis=1)
-    wrong = np.cumsum(weights * errors, axis=1)
+    kept = np.cumsum(weights, axis=1, dtype=np.int64)
     total = kept[:, -1]
+    # Errors are few: their own running sum, and how many of them come up to each place.
+    places = np.flatnonzero(errors)
+    wrong = np.zeros((len(weights), len(places) + 1), np.int64)
+    np.cumsum(weights[:, places], axis=1, out=wrong[:, 1:])
+    upto = np.cumsum(errors)
     heights = np.empty((len(weights), len(steps)))
+    # Whole numbers, for a search among whole numbers: others would be converted row by row.
+    wanted = np.ceil((1 - steps) * total[:, None] * (1 - 1e-12)).astype(np.int64)
     for row in range(len(weights)):
-        at = np.searchsorted(kept[row], (1 - steps) * total[row] * (1 - 1e-12))
+        at = np.searchsorted(kept[row], wanted[row])
         at = np.minimum(at, len(errors) - 1)
-        heights[row] = wrong[row, at] / np.maximum(kept[row, at], 1e-12)
+        heights[row] = wrong[row, upto[at]] / np.maximum(kept[row, at], 1)
     area = np.trapezoid(heights, steps, axis=1) / (steps[-1] - steps[0])
     return np.where(total > 0, area, np.nan)
 

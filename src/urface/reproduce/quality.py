@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from urface.evaluation.quality import SIGNS
-from urface.metrics.paired import difference, discard_area
+from urface.metrics.paired import SubjectDraws, difference, discard_area
 from urface.metrics.rejection import SHARES
 from urface.reproduce.measured import Measured
 
 VARIANCE, NORM = "variance", "norm of the baseline"
 BASELINE = "cosface"
+MOST_RESAMPLES = 500  # each sorts all pairs anew; p reaches down to 0.004
 POOLED = "all conditions together"
 
 
@@ -82,6 +83,7 @@ def _areas(
     subjects = np.tile(measured.protocol.pair_people, (len(conditions), 1))
     observed: dict[str, list[float]] = {}
     resampled: dict[str, list[np.ndarray]] = {}
+    draws = SubjectDraws(measured.draws.subjects, min(measured.draws.resamples, MOST_RESAMPLES))
     rates = []
     for seed in range(measured.seeds):
         cells = [(row, seed, condition) for condition in conditions]
@@ -97,7 +99,7 @@ def _areas(
             )
             observed.setdefault(name, []).append(discard_area(errors, ranked, SHARES))
             resampled.setdefault(name, []).append(
-                measured.draws.discard_areas(errors, ranked, subjects, SHARES)
+                draws.discard_areas(errors, ranked, subjects, SHARES)
             )
     return (
         {name: float(np.mean(values)) for name, values in observed.items()},
