@@ -29,11 +29,11 @@ def without_head(image: np.ndarray, outline: np.ndarray, margin: float) -> np.nd
     small = cv2.resize(image, shape, interpolation=cv2.INTER_AREA)
     weight = (hole == 0).astype(np.float32)
     weight[:, [0, -1]] = np.maximum(weight[:, [0, -1]], SIDES)
-    filled = fill(small, weight)
-    filled = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
+    behind = fill(small, weight).astype(np.uint8)
+    filled = cv2.resize(behind, (width, height), interpolation=cv2.INTER_LINEAR)
     soft = cv2.resize(hole, (width, height), interpolation=cv2.INTER_LINEAR)
     share = soft.astype(np.float32) * np.float32(1 / 255)
-    return cv2.blendLinear(filled.astype(np.uint8), image, share, 1 - share)
+    return cv2.blendLinear(filled, image, share, 1 - share)
 
 
 def fill(image: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -143,11 +143,9 @@ def head_rings(outline: np.ndarray) -> np.ndarray:
     away = away / np.linalg.norm(away, axis=1, keepdims=True)
     up, down = np.maximum(away[:, 1], 0.0), np.maximum(-away[:, 1], 0.0)
     reach = EARS_OUT + CROWN_OUT * up**1.5 + NECK_OUT * down
-    rings = []
-    for share in RING_SHARES:
-        plane = outline[:, :2] + away * (share * reach)[:, None]
-        round_part = np.sqrt(max(0.0, 1.0 - share * share))
-        keep = round_part * (1 - down) + (1.0 - share) ** 2 * down
-        depth = outline[:, 2] * keep - BEHIND * share
-        rings.append(np.column_stack([plane, depth]))
-    return np.concatenate(rings)
+    share = np.array(RING_SHARES)[:, None]
+    keep = np.sqrt(1.0 - share**2) * (1 - down) + (1.0 - share) ** 2 * down
+    rings = np.empty((len(share), len(outline), 3))
+    rings[..., :2] = outline[:, :2] + away * (share * reach)[..., None]
+    rings[..., 2] = outline[:, 2] * keep - BEHIND * share
+    return rings.reshape(-1, 3)
