@@ -23,7 +23,7 @@ def settings(pose: float, meshes: str = "") -> TrainSettings:
 
 
 def test_poses_without_meshes_name_the_command_that_makes_them() -> None:
-    with pytest.raises(UserError, match="urface data landmarks faces.tar"):
+    with pytest.raises(UserError, match=r"urface data landmarks faces\.tar"):
         training_meshes(settings(0.3), source())
 
 
