@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from urface.atomic import atomic_path
+from urface.atomic import atomic_path, tensor_errors
 
 if TYPE_CHECKING:
     import torch
@@ -168,7 +168,11 @@ class FaceEmbedding:
         return _unchecked(*(torch.as_tensor(array, device=device) for array in arrays))
 
     def save(self, path: str | Path, keys: Sequence[str] | None = None) -> None:
-        """Write a safetensors file, whole or not at all; ``keys`` names the faces, one each."""
+        """Write a safetensors file, whole or not at all; ``keys`` names the faces, one each.
+
+        Raises UserError where there are not as many keys as faces or ``path`` is a folder, and OSError
+        where it cannot be written.
+        """
         import json
 
         from safetensors.numpy import save_file
@@ -184,7 +188,9 @@ class FaceEmbedding:
         metadata = {"format": "urface-embedding-1"}
         if keys is not None:
             metadata["keys"] = json.dumps(list(keys))
-        with atomic_path(path) as temporary:
+        if Path(path).is_dir():
+            raise UserError(f"{path}: a folder; name a file in it")
+        with atomic_path(path) as temporary, tensor_errors(temporary):
             save_file(tensors, temporary, metadata=metadata)
 
     @staticmethod

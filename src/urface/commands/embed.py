@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -73,8 +74,11 @@ def _check_output(output: Path) -> None:
     folder = output.parent
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder to write {output.name} in")
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"{folder}: not writable")
+    try:  # rather than ask for permissions, which tell nothing of /proc or a full disk
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"{folder}: not writable ({error.strerror})") from None
 
 
 def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:

@@ -9,7 +9,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from urface.atomic import atomic_path
+from urface.atomic import atomic_path, tensor_errors
 from urface.config import ModelSettings, ObjectiveSettings, as_dict, model_from_dict
 from urface.models.urface import URFace, add_uncertainty_head, build_urface
 from urface.types import UserError
@@ -35,7 +35,7 @@ def save_model(
     state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
     }
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, tensor_errors(temporary):
         save_file(state, temporary, metadata={"urface": json.dumps(header)})
 
 
@@ -46,7 +46,7 @@ def add_facts(path: str | Path, facts: dict[str, Any]) -> None:
         header = json.loads(file.metadata()["urface"])
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     header["facts"] |= facts
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, tensor_errors(temporary):
         save_file(state, temporary, metadata={"urface": json.dumps(header)})
 
 

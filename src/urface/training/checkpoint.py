@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from urface import distributed
-from urface.atomic import sync_directory
+from urface.atomic import sync_directory, tensor_errors
 
 KEEP = 2
 FORMAT = "urface-checkpoint-1"
@@ -116,7 +116,8 @@ def _steps(folder: Path) -> list[str]:
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     # safetensors keeps no strides: a channels_last weight is written in the ordinary order.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, path)
+    with tensor_errors(path):
+        save_file(plain, path)
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
