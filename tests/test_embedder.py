@@ -120,6 +120,26 @@ def test_threads_get_what_one_caller_gets(embedder: urface.Embedder) -> None:
             assert_close(faces, alone, 1e-6)
 
 
+def test_loading_and_embedding_leave_the_number_of_threads_alone(path: Path) -> None:
+    for threads in (2, 1):
+        torch.set_num_threads(threads)
+        urface.load(path, device="cpu").embed(pictures(1))
+        assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({"device": "gpu"}, "device must be one of auto, cpu, cuda, got 'gpu'"),
+        ({"device": None}, "device must be one of"),
+        ({"precision": "fp16"}, "precision must be one of auto, bf16, fp32, got 'fp16'"),
+    ],
+)
+def test_an_unknown_device_or_precision_is_refused(path: Path, choice: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        urface.load(path, **choice)
+
+
 def test_a_weight_that_is_not_a_number_gives_no_embedding() -> None:
     model = small_model()
     with torch.no_grad():

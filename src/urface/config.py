@@ -299,6 +299,9 @@ class UncertaintySettings:
         )
 
 
+DEVICES, PRECISIONS = ("auto", "cpu", "cuda"), ("auto", "bf16", "fp32")
+
+
 @dataclass
 class RunSettings:
     """Where and how to run.
@@ -322,6 +325,10 @@ class RunSettings:
     def __post_init__(self) -> None:
         _require(self.checkpoint_every >= 1, "run.checkpoint_every must be at least 1")
         _require(self.log_every >= 1, "run.log_every must be at least 1")
+        _require(self.threads >= 0, f"run.threads must not be negative, got {self.threads}")
+        for name, known in (("device", DEVICES), ("precision", PRECISIONS)):
+            value = getattr(self, name)
+            _require(value in known, f"run.{name} must be one of {', '.join(known)}, got {value!r}")
 
 
 @dataclass

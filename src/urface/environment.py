@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from urface import distributed
 from urface.config import RunSettings
@@ -29,21 +29,45 @@ class Environment:
 
 
 def environment(settings: RunSettings) -> Environment:
-    """Choose device and precision as the settings ask. Raises UserError where a GPU is asked for in vain."""
+    """Choose device and precision as the settings ask, and change nothing in this process.
+
+    Raises UserError where a GPU is asked for in vain.
+    """
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise UserError("run.device is cuda, but torch finds no GPU: set it to cpu or auto")
     cuda = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) if cuda else 0)
     if not cuda:
         device = torch.device("cpu")
-        torch.set_num_threads(settings.threads or max(1, _cores() // local_ranks()))
-    else:
-        torch.cuda.set_device(device)
     if settings.precision == "auto":
         bf16 = torch.cuda.is_bf16_supported() if cuda else cpu_has_bf16()
     else:
         bf16 = settings.precision == "bf16"
     return Environment(device, torch.bfloat16 if bf16 else torch.float32)
+
+
+def take_over(env: Environment, threads: int) -> None:
+    """Give this whole process its GPU or its threads (0: this rank's share of the cores).
+
+    For training, whose process is its own; embedding leaves a caller's process as it is.
+    """
+    if env.device.type == "cuda":
+        torch.cuda.set_device(env.device)
+    else:
+        torch.set_num_threads(threads or max(1, _cores() // local_ranks()))
+
+
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """No autocast on the device of ``tensor`` inside the block, whatever the caller has set."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+def wide(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """``tensors`` in one type: float32, or float64 where one of them is."""
+    dtype = torch.float32
+    for tensor in tensors:
+        dtype = torch.promote_types(dtype, tensor.dtype)
+    return tuple(tensor.to(dtype) for tensor in tensors)
 
 
 def placed(module: Network, device: torch.device) -> Network:

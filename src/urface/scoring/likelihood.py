@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from urface.environment import full_precision, wide
+
 TILE = 1024
 # Below this variance the squared distance 2 - 2 cos, rounded in float32, is off by more than 0.01 in the
 # score of K = 16; float64 then costs twice the time and is right.
@@ -18,10 +20,12 @@ SMALLEST_FLOAT32_VARIANCE = 1e-4
 
 def likelihood_score(a_BKD: Tensor, av_BK: Tensor, b_BKD: Tensor, bv_BK: Tensor) -> Tensor:
     """Scores of B pairs, [B]; means of unit length per sub-embedding, variances above 0."""
-    total = av_BK + bv_BK
-    # Differences first: 2 - 2 cos loses all digits for two nearly equal faces.
-    distance = (a_BKD - b_BKD).square().sum(2)
-    return -0.5 * (distance / total + a_BKD.shape[2] * total.log()).sum(1)
+    with full_precision(a_BKD):
+        a, av, b, bv = wide(a_BKD, av_BK, b_BKD, bv_BK)
+        total = av + bv
+        # Differences first: 2 - 2 cos loses all digits for two nearly equal faces.
+        distance = (a - b).square().sum(2)
+        return -0.5 * (distance / total + a.shape[2] * total.log()).sum(1)
 
 
 def likelihood_matrix(a_NKD: Tensor, av_NK: Tensor, b_MKD: Tensor, bv_MK: Tensor) -> Tensor:
@@ -30,6 +34,11 @@ def likelihood_matrix(a_NKD: Tensor, av_NK: Tensor, b_MKD: Tensor, bv_MK: Tensor
     Working memory is three tiles of TILE x TILE beside the result. float32 in, float32 out; sums are
     taken in float64 where a variance is below SMALLEST_FLOAT32_VARIANCE.
     """
+    with full_precision(a_NKD):
+        return _by_tiles(*wide(a_NKD, av_NK, b_MKD, bv_MK))
+
+
+def _by_tiles(a_NKD: Tensor, av_NK: Tensor, b_MKD: Tensor, bv_MK: Tensor) -> Tensor:
     count, sub_embeddings, dim = a_NKD.shape
     out = a_NKD.new_empty(count, b_MKD.shape[0])
     if out.numel() == 0:

@@ -123,7 +123,8 @@ def train_embedding(
                 if decorrelation is not None:
                     values |= decorrelation.log.values()
                 log.write(done, values)
-            stop = termination.requested
+            # A signal may reach one rank alone, and all must save together.
+            stop = distributed.any_rank(termination.requested, env.device)
             if done % settings.run.checkpoint_every == 0 or done == steps or stop:
                 spent = before + time.monotonic() - clock
                 save(settings, trained, done, frames, spent)

@@ -15,7 +15,7 @@ from urface.config import TrainSettings, as_dict
 from urface.data.frames import Frames
 from urface.data.open import open_faces
 from urface.data.source import FaceSource, first_identities, with_min_images
-from urface.environment import environment, machine, placed
+from urface.environment import environment, machine, placed, take_over
 from urface.models.files import load_model, save_model
 from urface.models.urface import build_urface
 from urface.training.loop import check_same_settings, train_embedding
@@ -51,6 +51,7 @@ def train(settings: TrainSettings, source: FaceSource | None = None, progress: b
             print(f"{path}: trained already", file=sys.stderr)
         return path
     env = environment(settings.run)
+    take_over(env, settings.run.threads)
     with distributed.process_group(env.device):
         return _train(settings, source or training_faces(settings), out, progress)
 
