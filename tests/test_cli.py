@@ -144,7 +144,7 @@ def test_option_without_its_section_names_the_section(capsys):
     [
         (["--model.input_size", "big"], "model.input_size: expected a whole number, got 'big'"),
         (["--model.sub_embeddings", "2.5"], "expected a whole number, got '2.5'"),
-        (["--model.backbone", "vgg"], "expected one of small, iresnet18"),
+        (["--model.backbone", "vgg"], "expected one of tiny, small, iresnet18"),
         (["--model.confidence_range", "3"], "expected a list [a, b] of 2 values, each a number"),
         (["--model.input_size", "640"], "model.input_size must be from 64 to 128, got 640"),
         (["--model.input_size"], "expected one argument"),
@@ -378,6 +378,23 @@ def test_embed_takes_files_deep_folders_and_tars_together(model, faces, tmp_path
     got = FaceEmbedding.load(out)
     same = [keys.index(f"{archive}/bob/1.png"), keys.index(f"{archive}/ada/0.png")]
     assert np.allclose(got.mean[:2], got.mean[same], atol=2e-2)
+
+
+def test_embed_refuses_to_embed_a_face_twice(model, faces, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(faces.parent)
+    given, out = faces.name, tmp_path / "out.safetensors"
+    image = sorted(faces.rglob("*.png"))[0].relative_to(faces.parent)
+    cases = {
+        "named twice": [(given, given), (given, f"{given}/"), (given, f"./{given}"), (image, image)],
+        "two of PATHS": [(image, given)],
+    }
+    for said, pairs in cases.items():
+        for pair in pairs:
+            assert main(["embed", str(model), *map(str, pair), "-o", str(out)]) == 2
+            lines = capsys.readouterr().err.splitlines()
+            assert len(lines) == 1
+            assert said in lines[0]
+    assert not out.exists()
 
 
 def test_embed_names_and_leaves_out_one_undecodable_image(model, faces, tmp_path, capsys):

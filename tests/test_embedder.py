@@ -92,6 +92,13 @@ def test_images_of_different_sizes_come_as_a_list(embedder: urface.Embedder) -> 
         ([np.zeros((70, 70, 3), np.uint8), np.zeros((70, 70), np.uint8)], "image 1 must be"),
         ([np.zeros((0, 70, 3), np.uint8)], "image 0 has no pixels"),
         (["face.jpg"], "image 0 must be .*got str"),
+        (None, "got NoneType"),
+        ((face for face in pictures(2)), r"got generator; a generator is list\(images\)"),
+        ({0: pictures(1)[0]}, "got dict"),
+        (5, "got int"),
+        ([torch.zeros(3, 70, 70, dtype=torch.uint8)], r"image 0 is a torch tensor \[3, 70, 70\]"),
+        ([torch.zeros(70, 70, 3, dtype=torch.uint8)], "torch tensor .* in a list: give one tensor"),
+        (np.zeros((2, 3, 70, 70), np.uint8), r"channels first, \[3, 70, 70\]"),
     ],
 )
 def test_another_type_or_shape_is_refused(
@@ -102,8 +109,10 @@ def test_another_type_or_shape_is_refused(
 
 
 def test_a_batch_of_none_is_refused(embedder: urface.Embedder) -> None:
-    with pytest.raises(UserError, match="batch_size"):
-        embedder.embed(pictures(1), batch_size=0)
+    for size in (0, -1, 2.5, "8", None):
+        with pytest.raises(UserError, match="batch_size must be a whole number"):
+            embedder.embed(pictures(1), batch_size=size)  # type: ignore[arg-type]
+    assert len(embedder.embed(pictures(1), batch_size=np.int64(2))) == 1  # type: ignore[arg-type]
 
 
 def test_no_images_give_no_faces(embedder: urface.Embedder) -> None:

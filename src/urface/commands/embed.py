@@ -88,6 +88,12 @@ def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:
     from urface.data.open import open_faces
     from urface.data.source import is_image_name
 
+    places: set[str] = set()
+    for given in paths:
+        place = os.path.realpath(given)
+        if place in places:
+            raise UserError(f"{given}: named twice in PATHS; its faces would be in OUT twice")
+        places.add(place)
     described = (*MANIFEST_NAMES, celeba.IDENTITIES)
     sources = []
     for given in paths:
@@ -100,7 +106,18 @@ def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:
             sources.append((prefix, _files(given, path, _images_below(path))))
         else:
             sources.append((prefix, open_faces(path)))
+    _refuse_repeated(sources)
     return sources
+
+
+def _refuse_repeated(sources: list[tuple[str, FaceSource]]) -> None:
+    """A key must name one face: d/a.jpg, and again as a.jpg of the folder d, would be two."""
+    seen: set[str] = set()
+    for prefix, source in sources if len(sources) > 1 else []:
+        keys = {prefix + key for key in source.keys}
+        if repeated := seen & keys:
+            raise UserError(f"{min(repeated)}: is in two of PATHS; name one of them")
+        seen |= keys
 
 
 def _images_below(folder: Path) -> list[str]:
