@@ -385,7 +385,12 @@ def test_embed_refuses_to_embed_a_face_twice(model, faces, tmp_path, capsys, mon
     given, out = faces.name, tmp_path / "out.safetensors"
     image = sorted(faces.rglob("*.png"))[0].relative_to(faces.parent)
     cases = {
-        "named twice": [(given, given), (given, f"{given}/"), (given, f"./{given}"), (image, image)],
+        "named twice": [
+            (given, given),
+            (given, f"{given}/"),
+            (given, f"./{given}"),
+            (image, image),
+        ],
         "two of PATHS": [(image, given)],
     }
     for said, pairs in cases.items():

@@ -129,7 +129,11 @@ class Embedder:
 
 def _check_images(faces: Any) -> None:
     """Raise UserError unless there is a list or array of faces, each [H, W, 3] uint8."""
-    if not hasattr(faces, "__len__") or not hasattr(faces, "__getitem__") or isinstance(faces, dict):
+    if (
+        not hasattr(faces, "__len__")
+        or not hasattr(faces, "__getitem__")
+        or isinstance(faces, dict)
+    ):
         raise UserError(
             f"images must be an array [B, H, W, 3] or a list of [H, W, 3], got "
             f"{type(faces).__name__}; a generator is list(images)"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from urface import distributed
 from urface.config import RunSettings
@@ -55,19 +55,6 @@ def take_over(env: Environment, threads: int) -> None:
         torch.cuda.set_device(env.device)
     else:
         torch.set_num_threads(threads or max(1, _cores() // local_ranks()))
-
-
-def full_precision(tensor: Tensor) -> torch.autocast:
-    """No autocast on the device of ``tensor`` inside the block, whatever the caller has set."""
-    return torch.autocast(tensor.device.type, enabled=False)
-
-
-def wide(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """``tensors`` in one type: float32, or float64 where one of them is."""
-    dtype = torch.float32
-    for tensor in tensors:
-        dtype = torch.promote_types(dtype, tensor.dtype)
-    return tuple(tensor.to(dtype) for tensor in tensors)
 
 
 def placed(module: Network, device: torch.device) -> Network:

@@ -76,8 +76,9 @@ class FaceEmbedding:
         if not is_torch(self.mean):
             for name in ("mean", "confidence", "variance"):
                 object.__setattr__(self, name, _numbers(name, getattr(self, name)))
-        elif kinds := {str(part.dtype) for part in parts if not part.is_floating_point()}:
-            raise UserError(f"mean, confidence and variance must be of floats, got {sorted(kinds)}")
+        elif not all(part.is_floating_point() for part in _tensors(parts)):
+            kinds = sorted({str(part.dtype) for part in parts})
+            raise UserError(f"mean, confidence and variance must be of floats, got {kinds}")
         shape = tuple(self.mean.shape)
         if len(shape) != 3:
             raise UserError(f"mean must be [B, K, D], got the shape {list(shape)}")
@@ -94,7 +95,7 @@ class FaceEmbedding:
         if is_torch(self.mean):
             import torch
 
-            mean: Any = self.mean.detach()
+            (mean,) = _tensors((self.mean,))
             norms = torch.linalg.vector_norm(mean, dim=2, dtype=_norm_type(mean))
         else:
             norms = np.sqrt(np.einsum("bkd,bkd->bk", self.mean, self.mean, dtype=np.float64))
@@ -107,7 +108,8 @@ class FaceEmbedding:
         )
         for name in ("confidence", "variance"):
             values = getattr(self, name)
-            values = values.detach() if is_torch(values) else values
+            if is_torch(values):
+                (values,) = _tensors((values,))
             self._refuse(
                 ~((values > 0) & (values < float("inf"))),
                 values,
@@ -258,6 +260,12 @@ def _numbers(name: str, values: Any) -> np.ndarray:
     if array.dtype.kind not in "fiu":
         raise UserError(f"{name} must hold real numbers, got an array of {array.dtype}")
     return array
+
+
+def _tensors(parts: Sequence[Array]) -> list[Any]:
+    """``parts``, known to be torch tensors, without their gradients."""
+    tensors: Sequence[Any] = parts
+    return [tensor.detach() for tensor in tensors]
 
 
 def _norm_type(tensor: Any) -> Any:

@@ -123,9 +123,7 @@ def plan(
         # Three people make one rank work on two of them and the other on one.
         data=DataSettings(train=str(faces_folder), identities=3),
     )
-    uncertainty = UncertaintySettings(
-        3, identities=4, images_per_identity=3, learning_rate=1e-4
-    )
+    uncertainty = UncertaintySettings(3, identities=4, images_per_identity=3, learning_rate=1e-4)
     run = replace(plan.run, checkpoint_every=1000)
     # Small steps: large ones double the rounding of the step before instead of passing it on.
     optim = replace(plan.optim, learning_rate=0.0001)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from urface.environment import full_precision, wide
 from urface.losses.sharded import sharded_cross_entropy
+from urface.precision import full_precision, wide
 
 
 def identification_logits(

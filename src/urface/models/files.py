@@ -84,12 +84,22 @@ def load_model(path: str | Path) -> tuple[URFace, ModelSettings, dict[str, Any]]
         if not isinstance(facts, dict):
             raise TypeError(f"its facts are {type(facts).__name__}")
     except BROKEN as error:
-        raise UserError(f"{path}: its header does not fit its weights ({_one_line(error)})") from None
+        raise UserError(
+            f"{path}: its header does not fit its weights ({_one_line(error)})"
+        ) from None
     return model.eval(), settings, facts
 
 
 # What settings of the wrong type, out of range or of another model end in (UserError is a ValueError).
-BROKEN = (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError, MemoryError)
+BROKEN = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+)
 
 
 def _one_line(error: BaseException) -> str:

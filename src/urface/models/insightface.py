@@ -12,7 +12,6 @@ from torch import Tensor
 
 from urface.config import ModelSettings, ObjectiveSettings
 from urface.models.files import save_model
-
 from urface.models.heads import ConstantConfidence, EmbeddingHead
 from urface.models.iresnet import DEPTHS, STANDARD_WIDTHS, IResNet
 from urface.models.urface import URFace

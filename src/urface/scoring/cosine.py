@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from urface.environment import full_precision, wide
+from urface.precision import full_precision, wide
 
 
 def cosine_score(a_BKD: Tensor, b_BKD: Tensor) -> Tensor:

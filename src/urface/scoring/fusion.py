@@ -94,7 +94,8 @@ def _checked_ids(template_ids: Array | Sequence[Any], count: int) -> np.ndarray 
             ids = np.asarray(ids.tolist())
     if tuple(ids.shape) != (count,):
         raise UserError(f"template_ids must be one per face, [{count}], got {list(ids.shape)}")
-    if bool((ids != ids).any()):
+    differs: Any = ids != ids
+    if bool(differs.any()):
         raise UserError("template_ids has NaN: every face needs a template")
     return ids
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from urface.environment import full_precision, wide
+from urface.precision import full_precision, wide
 
 TILE = 1024
 # Below this variance the squared distance 2 - 2 cos, rounded in float32, is off by more than 0.01 in the
