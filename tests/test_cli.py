@@ -383,6 +383,28 @@ def test_embed_takes_files_deep_folders_and_tars_together(model, faces, tmp_path
     assert np.allclose(got.mean[:2], got.mean[same], atol=2e-2)
 
 
+def test_embed_refuses_to_embed_a_face_twice(model, faces, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(faces.parent)
+    given, out = faces.name, tmp_path / "out.safetensors"
+    image = sorted(faces.rglob("*.png"))[0].relative_to(faces.parent)
+    cases = {
+        "named twice": [
+            (given, given),
+            (given, f"{given}/"),
+            (given, f"./{given}"),
+            (image, image),
+        ],
+        "two of PATHS": [(image, given)],
+    }
+    for said, pairs in cases.items():
+        for pair in pairs:
+            assert main(["embed", str(model), *map(str, pair), "-o", str(out)]) == 2
+            lines = capsys.readouterr().err.splitlines()
+            assert len(lines) == 1
+            assert said in lines[0]
+    assert not out.exists()
+
+
 def test_embed_names_and_leaves_out_one_undecodable_image(model, faces, tmp_path, capsys):
     (faces / "bob" / "0.png").write_bytes(b"not an image")
     out = tmp_path / "o.safetensors"

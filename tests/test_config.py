@@ -137,3 +137,16 @@ def test_all_settings_are_plain_json() -> None:
     values = as_dict(TrainSettings())
     assert json.loads(json.dumps(values)) == values
     assert values["variations"]["blur_kernels"] == [3, 11]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"threads": -1}, "threads must not be negative, got -1"),
+        ({"device": "gpu"}, "run.device must be one of auto, cpu, cuda, got 'gpu'"),
+        ({"precision": "fp16"}, "run.precision must be one of auto, bf16, fp32, got 'fp16'"),
+    ],
+)
+def test_where_and_how_to_run_is_checked(values: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        RunSettings(**values)

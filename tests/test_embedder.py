@@ -92,6 +92,13 @@ def test_images_of_different_sizes_come_as_a_list(embedder: urface.Embedder) -> 
         ([np.zeros((70, 70, 3), np.uint8), np.zeros((70, 70), np.uint8)], "image 1 must be"),
         ([np.zeros((0, 70, 3), np.uint8)], "image 0 has no pixels"),
         (["face.jpg"], "image 0 must be .*got str"),
+        (None, "got NoneType"),
+        ((face for face in pictures(2)), r"got generator; a generator is list\(images\)"),
+        ({0: pictures(1)[0]}, "got dict"),
+        (5, "got int"),
+        ([torch.zeros(3, 70, 70, dtype=torch.uint8)], r"image 0 is a torch tensor \[3, 70, 70\]"),
+        ([torch.zeros(70, 70, 3, dtype=torch.uint8)], "torch tensor .* in a list: give one tensor"),
+        (np.zeros((2, 3, 70, 70), np.uint8), r"channels first, \[3, 70, 70\]"),
     ],
 )
 def test_another_type_or_shape_is_refused(
@@ -102,8 +109,10 @@ def test_another_type_or_shape_is_refused(
 
 
 def test_a_batch_of_none_is_refused(embedder: urface.Embedder) -> None:
-    with pytest.raises(UserError, match="batch_size"):
-        embedder.embed(pictures(1), batch_size=0)
+    for size in (0, -1, 2.5, "8", None):
+        with pytest.raises(UserError, match="batch_size must be a whole number"):
+            embedder.embed(pictures(1), batch_size=size)  # type: ignore[arg-type]
+    assert len(embedder.embed(pictures(1), batch_size=np.int64(2))) == 1  # type: ignore[arg-type]
 
 
 def test_no_images_give_no_faces(embedder: urface.Embedder) -> None:
@@ -118,6 +127,26 @@ def test_threads_get_what_one_caller_gets(embedder: urface.Embedder) -> None:
     with ThreadPoolExecutor(3) as pool:
         for faces in pool.map(lambda _: embedder.embed(pictures(4)), range(6)):
             assert_close(faces, alone, 1e-6)
+
+
+def test_loading_and_embedding_leave_the_number_of_threads_alone(path: Path) -> None:
+    for threads in (2, 1):
+        torch.set_num_threads(threads)
+        urface.load(path, device="cpu").embed(pictures(1))
+        assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({"device": "gpu"}, "device must be one of auto, cpu, cuda, got 'gpu'"),
+        ({"device": None}, "device must be one of"),
+        ({"precision": "fp16"}, "precision must be one of auto, bf16, fp32, got 'fp16'"),
+    ],
+)
+def test_an_unknown_device_or_precision_is_refused(path: Path, choice: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        urface.load(path, **choice)
 
 
 def test_a_weight_that_is_not_a_number_gives_no_embedding() -> None:

@@ -37,12 +37,14 @@ def test_ranks_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
     monkeypatch.setattr(env, "_cores", lambda: 8)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    env.environment(RunSettings(device="cpu"))
+    here = env.environment(RunSettings(device="cpu"))
+    assert asked == []  # to choose is not to change: the Embedder leaves its caller's threads alone
+    env.take_over(here, 0)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    env.environment(RunSettings(device="cpu"))
+    env.take_over(here, 0)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
-    env.environment(RunSettings(device="cpu"))
-    env.environment(RunSettings(device="cpu", threads=3))
+    env.take_over(here, 0)
+    env.take_over(here, 3)
     assert asked == [8, 2, 1, 3]
 
 

@@ -7,12 +7,14 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
 
+from urface.scoring import fuse
 from urface.types import FaceEmbedding, UserError, is_torch, load_keys, to_numpy
 
 PARTS = ("mean", "confidence", "variance")
@@ -239,3 +241,55 @@ def test_metrics_need_no_torch_at_all() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("mean", "words"),
+    [
+        (np.array([[["a", "b"]]]), "mean must hold real numbers, got an array of <U1"),
+        (np.array([[[None, 1.0]]], dtype=object), "mean must hold real numbers.*object"),
+        ([[[1.0, 0.0], [1.0]]], "mean is no array of numbers"),
+        ([[[1.0 + 1j]]], "complex128"),
+        (None, "mean must hold real numbers.*object"),
+    ],
+)
+def test_text_objects_and_ragged_lists_are_refused(mean: Any, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        FaceEmbedding(mean, np.ones((1, 1)), np.ones((1, 1)))
+
+
+def test_torch_faces_are_refused_as_numpy_ones_are() -> None:
+    good = torch.nn.functional.normalize(torch.ones(3, 2, 4), dim=2), torch.ones(3, 2)
+    for place, value, words in (
+        (0, float("nan"), "sub-embedding 1 of face 2 has length nan, not 1"),
+        (0, 3.0, "sub-embedding 1 of face 2 has length"),
+        (1, 0.0, "confidence 1 of face 2 is 0: it must be finite"),
+        (2, float("inf"), "variance 1 of face 2 is inf: it must be finite"),
+        (2, float("nan"), "variance 1 of face 2 is nan"),
+    ):
+        for numpy in (False, True):
+            parts = [good[0].clone(), good[1].clone(), good[1].clone()]
+            parts[place][2, 1] = value
+            with pytest.raises(UserError, match=words):
+                FaceEmbedding(*([part.numpy() for part in parts] if numpy else parts))
+    with pytest.raises(UserError, match="must be of floats"):
+        FaceEmbedding(torch.ones(1, 1, 1, dtype=torch.int64), torch.ones(1, 1), torch.ones(1, 1))
+
+
+def test_torch_faces_are_checked_and_fused_without_leaving_their_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mean = torch.nn.functional.normalize(torch.arange(1.0, 25.0).view(4, 2, 3), dim=2)
+    ones = torch.ones(4, 2, requires_grad=True)
+    ids = torch.tensor([7, 3, 7, 3])
+    expected = fuse(FaceEmbedding(mean, ones, ones), ids).numpy()
+
+    def copied(*_: object, **__: object) -> None:
+        raise AssertionError("a copy to the CPU")
+
+    for name in ("cpu", "numpy", "__array__", "tolist"):
+        monkeypatch.setattr(torch.Tensor, name, copied)
+    monkeypatch.setattr("urface.types.to_numpy", copied)
+    got = fuse(FaceEmbedding(mean, ones, ones), ids)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(got.numpy().mean, expected.mean)

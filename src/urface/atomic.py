@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is synced and renamed over ``path``.
 
     The temporary file lives in the same directory because a rename is atomic only within one file
-    system. On any error it is removed and ``path`` keeps what it held.
+    system. On any error it is removed and ``path`` keeps what it held; an OSError names ``path``.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -29,6 +30,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.close(descriptor)
         os.replace(temporary, target)
         sync_directory(target.parent)
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename = str(target)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -37,6 +42,23 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
     """Write ``data`` (text as UTF-8) so that a reader sees the old file or the new, never a part."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def tensor_errors(path: str | Path) -> Iterator[None]:
+    """Raise what safetensors says of a file at ``path`` that it cannot write as the OSError that it is.
+
+    Its own error is no OSError, so a full disk would look like a fault of ours.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
 
 
 def sync_directory(directory: Path) -> None:

@@ -18,6 +18,9 @@ COMMANDS = {
     "compare": Command(
         "urface.commands.compare", "two aligned faces: score, verdict, uncertainties"
     ),
+    "import-weights": Command(
+        "urface.commands.import_weights", "InsightFace's weights to a urface model"
+    ),
     "reproduce": Command(
         "urface.commands.reproduce", "the paper's comparison, down to a report page"
     ),

@@ -297,6 +297,9 @@ class UncertaintySettings:
         )
 
 
+DEVICES, PRECISIONS = ("auto", "cpu", "cuda"), ("auto", "bf16", "fp32")
+
+
 @dataclass
 class RunSettings:
     """Where and how to run.
@@ -320,6 +323,10 @@ class RunSettings:
     def __post_init__(self) -> None:
         require(self.checkpoint_every >= 1, "run.checkpoint_every must be at least 1")
         require(self.log_every >= 1, "run.log_every must be at least 1")
+        require(self.threads >= 0, f"run.threads must not be negative, got {self.threads}")
+        for name, known in (("device", DEVICES), ("precision", PRECISIONS)):
+            value = getattr(self, name)
+            require(value in known, f"run.{name} must be one of {', '.join(known)}, got {value!r}")
 
 
 @dataclass

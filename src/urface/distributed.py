@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from urface.derivatives import first_derivative
+
 TIMEOUT = timedelta(minutes=10)
 
 
@@ -55,6 +57,13 @@ def all_reduce_max(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def any_rank(flag: bool, device: torch.device) -> bool:
+    """Whether ``flag`` holds on any rank, the same answer on all; ``device`` is where the group reduces."""
+    if world_size() == 1:
+        return flag
+    return bool(all_reduce_max(torch.tensor(float(flag), device=device)).item())
+
+
 def barrier() -> None:
     """Wait for all ranks."""
     if world_size() > 1:
@@ -90,6 +99,7 @@ class _Gather(torch.autograd.Function):
         return torch.cat(parts)
 
     @staticmethod
+    @first_derivative
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         # A copy: autograd may hand the same tensor to another node, which must not see the sum.
         grad = grads[0].clone(memory_format=torch.contiguous_format)

@@ -70,12 +70,12 @@ class Embedder:
         Returns float32 NumPy arrays, or torch tensors on the CPU for a torch tensor. Raises UserError
         for another type or shape, or where a face yields no finite embedding.
         """
-        if batch_size < 1:
-            raise UserError(f"batch_size must be at least 1, got {batch_size}")
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise UserError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
         torch_in = is_torch(images)
         faces = to_numpy(images) if torch_in else images  # type: ignore[arg-type]
-        total = len(faces)
         _check_images(faces)
+        total = len(faces)
         parts = []
         bar = tqdm(total=total, desc="embedding", unit=" faces", disable=not progress, leave=False)
         with bar:
@@ -128,12 +128,30 @@ class Embedder:
 
 
 def _check_images(faces: Any) -> None:
-    """Raise UserError unless every face is [H, W, 3] uint8."""
+    """Raise UserError unless there is a list or array of faces, each [H, W, 3] uint8."""
+    if (
+        not hasattr(faces, "__len__")
+        or not hasattr(faces, "__getitem__")
+        or isinstance(faces, dict)
+    ):
+        raise UserError(
+            f"images must be an array [B, H, W, 3] or a list of [H, W, 3], got "
+            f"{type(faces).__name__}; a generator is list(images)"
+        )
     if isinstance(faces, np.ndarray) and faces.ndim != 4:
         raise UserError(
             f"images must be [B, H, W, 3], got {list(faces.shape)}; one image is images[None]"
         )
     for number, face in enumerate(faces):
+        if is_torch(face):
+            raise UserError(
+                f"image {number} is a torch tensor {list(face.shape)} in a list: give one tensor "
+                "[B, H, W, 3], or NumPy arrays [H, W, 3]"
+            )
+        if isinstance(face, np.ndarray) and face.ndim == 3 and face.shape[0] == 3 != face.shape[2]:
+            raise UserError(
+                f"image {number} has its channels first, {list(face.shape)}: bring it to [H, W, 3]"
+            )
         if not isinstance(face, np.ndarray) or face.ndim != 3 or face.shape[2] != 3:
             shape = list(getattr(face, "shape", []))
             raise UserError(f"image {number} must be [H, W, 3], got {shape or type(face).__name__}")

@@ -29,21 +29,32 @@ class Environment:
 
 
 def environment(settings: RunSettings) -> Environment:
-    """Choose device and precision as the settings ask. Raises UserError where a GPU is asked for in vain."""
+    """Choose device and precision as the settings ask, and change nothing in this process.
+
+    Raises UserError where a GPU is asked for in vain.
+    """
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise UserError("run.device is cuda, but torch finds no GPU: set it to cpu or auto")
     cuda = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) if cuda else 0)
     if not cuda:
         device = torch.device("cpu")
-        torch.set_num_threads(settings.threads or max(1, _cores() // local_ranks()))
-    else:
-        torch.cuda.set_device(device)
     if settings.precision == "auto":
         bf16 = torch.cuda.is_bf16_supported() if cuda else cpu_has_bf16()
     else:
         bf16 = settings.precision == "bf16"
     return Environment(device, torch.bfloat16 if bf16 else torch.float32)
+
+
+def take_over(env: Environment, threads: int) -> None:
+    """Give this whole process its GPU or its threads (0: this rank's share of the cores).
+
+    For training, whose process is its own; embedding leaves a caller's process as it is.
+    """
+    if env.device.type == "cuda":
+        torch.cuda.set_device(env.device)
+    else:
+        torch.set_num_threads(threads or max(1, _cores() // local_ranks()))
 
 
 def placed(module: Network, device: torch.device) -> Network:

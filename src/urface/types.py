@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from urface.atomic import atomic_path
+from urface.atomic import atomic_path, tensor_errors
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +76,10 @@ class FaceEmbedding:
             raise UserError("mean, confidence and variance must all be NumPy or all be torch")
         if not is_torch(self.mean):
             for name in ("mean", "confidence", "variance"):
-                object.__setattr__(self, name, np.asarray(getattr(self, name)))
+                object.__setattr__(self, name, _numbers(name, getattr(self, name)))
+        elif not all(part.is_floating_point() for part in _tensors(parts)):
+            kinds = sorted({str(part.dtype) for part in parts})
+            raise UserError(f"mean, confidence and variance must be of floats, got {kinds}")
         shape = tuple(self.mean.shape)
         if len(shape) != 3:
             raise UserError(f"mean must be [B, K, D], got the shape {list(shape)}")
@@ -89,25 +92,39 @@ class FaceEmbedding:
         self._check_values()
 
     def _check_values(self) -> None:
-        mean = to_numpy(self.mean)
-        norms = np.sqrt(np.einsum("bkd,bkd->bk", mean, mean, dtype=np.float64))
-        bad = ~(np.abs(norms - 1.0) <= UNIT_TOLERANCE)  # written so that NaN counts as bad
-        if bad.any():
-            face, sub = np.argwhere(bad)[0]
-            raise UserError(
-                f"sub-embedding {sub} of face {face} has length {norms[face, sub]:.4g}, not 1: "
-                "divide each sub-embedding by its length, and leave out faces that gave none"
-            )
+        """Where the arrays are: a tensor on a GPU is judged there, only a verdict travels."""
+        if is_torch(self.mean):
+            import torch
+
+            (mean,) = _tensors((self.mean,))
+            norms = torch.linalg.vector_norm(mean, dim=2, dtype=_norm_type(mean))
+        else:
+            norms = np.sqrt(np.einsum("bkd,bkd->bk", self.mean, self.mean, dtype=np.float64))
+        # Written so that NaN counts as bad.
+        self._refuse(
+            ~(abs(norms - 1.0) <= UNIT_TOLERANCE),
+            norms,
+            "sub-embedding {sub} of face {face} has length {value:.4g}, not 1: divide each "
+            "sub-embedding by its length, and leave out faces that gave none",
+        )
         for name in ("confidence", "variance"):
-            values = to_numpy(getattr(self, name))
-            bad = ~(np.isfinite(values) & (values > 0))
-            if bad.any():
-                face, *sub = (int(place) for place in np.argwhere(bad)[0])
-                where = ", ".join(map(str, sub))
-                raise UserError(
-                    f"{name} {where} of face {face} is {values[face, *sub]:.4g}: it must be finite and "
-                    "above 0"
-                )
+            values = getattr(self, name)
+            if is_torch(values):
+                (values,) = _tensors((values,))
+            self._refuse(
+                ~((values > 0) & (values < float("inf"))),
+                values,
+                f"{name} {{sub}} of face {{face}} is {{value:.4g}}: it must be finite and above 0",
+            )
+
+    def _refuse(self, bad: Any, values: Any, message: str) -> None:
+        """Raise UserError with ``message`` about the first place where ``bad`` [B, ...] holds, if any."""
+        if not bool(bad.any()):
+            return
+        flat = int((bad.reshape(-1) != 0).nonzero()[0][0])
+        face, *sub = (int(place) for place in np.unravel_index(flat, tuple(bad.shape)))
+        where = ", ".join(map(str, sub))
+        raise UserError(message.format(face=face, sub=where, value=float(values[(face, *sub)])))
 
     def __len__(self) -> int:
         return int(self.mean.shape[0])
@@ -180,7 +197,11 @@ class FaceEmbedding:
         return _unchecked(*(torch.as_tensor(array, device=device) for array in arrays))
 
     def save(self, path: str | Path, keys: Sequence[str] | None = None) -> None:
-        """Write a safetensors file, whole or not at all; ``keys`` names the faces, one each."""
+        """Write a safetensors file, whole or not at all; ``keys`` names the faces, one each.
+
+        Raises UserError where there are not as many keys as faces or ``path`` is a folder, and OSError
+        where it cannot be written.
+        """
         import json
 
         from safetensors.numpy import save_file
@@ -196,7 +217,9 @@ class FaceEmbedding:
         metadata = {"format": "urface-embedding-1"}
         if keys is not None:
             metadata["keys"] = json.dumps(list(keys))
-        with atomic_path(path) as temporary:
+        if Path(path).is_dir():
+            raise UserError(f"{path}: a folder; name a file in it")
+        with atomic_path(path) as temporary, tensor_errors(temporary):
             save_file(tensors, temporary, metadata=metadata)
 
     @staticmethod
@@ -239,6 +262,30 @@ def _read_embedding(path: str | Path) -> tuple[FaceEmbedding, list[str] | None]:
     if not isinstance(keys, list) or len(keys) != len(embedding):
         raise UserError(f"{path}: its list of names does not fit its {len(embedding)} faces")
     return embedding, [str(key) for key in keys]
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    """``values`` as an array of real numbers. Raises UserError for text, objects and ragged lists."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{name} is no array of numbers ({error})") from None
+    if array.dtype.kind not in "fiu":
+        raise UserError(f"{name} must hold real numbers, got an array of {array.dtype}")
+    return array
+
+
+def _tensors(parts: Sequence[Array]) -> list[Any]:
+    """``parts``, known to be torch tensors, without their gradients."""
+    tensors: Sequence[Any] = parts
+    return [tensor.detach() for tensor in tensors]
+
+
+def _norm_type(tensor: Any) -> Any:
+    """The type that lengths are summed in: float64, which MPS lacks."""
+    import torch
+
+    return torch.float32 if tensor.device.type == "mps" else torch.float64
 
 
 def _unchecked(mean: Array, confidence: Array, variance: Array) -> FaceEmbedding:

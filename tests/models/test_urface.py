@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from urface import distributed
 from urface.config import ModelSettings, ObjectiveSettings
-from urface.models.files import load_model, save_model
+from urface.models.files import add_facts, load_model, save_model
 from urface.models.heads import ConfidenceHead
 from urface.models.prototypes import BLOCK, Prototypes
 from urface.models.urface import URFace, add_uncertainty_head, build_urface
@@ -156,3 +157,46 @@ def test_prototypes_do_not_depend_on_the_number_of_ranks(
         parts.append(part.weight)
     assert torch.equal(torch.cat(parts), whole)
     assert not torch.equal(Prototypes(classes, 2, 3, seed=6).weight[:1], whole[:1]) or world > 1
+
+
+def test_headers_with_wrong_settings_are_refused_in_one_line_and_null_facts_are_none(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.safetensors"
+    objective = ObjectiveSettings(margin=9.0)
+    save_model(path, build_urface(SETTINGS, objective), SETTINGS, objective, {})
+    with safe_open(str(path), framework="pt") as file:
+        header = json.loads(file.metadata()["urface"])
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    broken: list[tuple[str, str, object]] = [
+        ("model", "backbone", "resnet"),
+        ("model", "embedding_dim", -32),
+        ("model", "embedding_dim", 33),
+        ("model", "sub_embeddings", 0),
+        ("model", "sub_embeddings", "4"),
+        ("model", "input_size", 1000),
+        ("model", "confidence_range", [1.0]),
+        ("model", "confidence_range", [1.0, 2.0, 3.0]),
+        ("model", "initial_confidence", None),
+        ("model", "dropout", 2.0),
+        ("model", "unknown", 1),
+        ("objective", "margin", -1.0),
+        ("objective", "decorrelate", 5),
+    ]
+    for group, name, value in broken:
+        wrong = {**header, group: {**header[group], name: value}}
+        save_file(state, path, metadata={"urface": json.dumps(wrong)})
+        with pytest.raises(UserError, match=r"x\.safetensors: its header") as caught:
+            load_model(path)
+        assert "\n" not in str(caught.value)
+    for facts in ([1], "text", 7):
+        save_file(state, path, metadata={"urface": json.dumps({**header, "facts": facts})})
+        with pytest.raises(UserError, match="its facts are"):
+            load_model(path)
+    save_file(state, path, metadata={"urface": json.dumps({**header, "facts": None})})
+    assert load_model(path)[2] == {}
+    add_facts(path, {"steps": 7})
+    assert load_model(path)[2] == {"steps": 7}
+    save_file(state, path, metadata={"urface": "[" * 100_000})
+    with pytest.raises(UserError, match="its header is not urface's"):
+        load_model(path)

@@ -197,7 +197,7 @@ def test_mistakes_cost_one_line(
     assert "give the folder of a finished reproduction" in refused(capsys, *out)
     assert "no reproduction there" in refused(capsys, tmp_path, *out)
     assert "no figure '9'; there are 1, 2" in refused(capsys, run, *out, "--only", "9")
-    assert "no row is called 'x'" in refused(capsys, run, *out, "--rows", "x")
+    assert "no row or set is called 'x'" in refused(capsys, run, *out, "--rows", "x")
     assert "the reproduction has not trained cosface" in refused(
         capsys, run, *out, "--rows", "cosface"
     )

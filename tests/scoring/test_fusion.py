@@ -153,3 +153,31 @@ def test_wrong_ids_and_methods_are_refused() -> None:
             fuse(e, ids)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="'median'"):
         fuse(e, [1, 2, 3], "median")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        ([1, "1", 2], "mixes Integral and str"),
+        ([1, 2.0, 3], "mixes Integral and Real"),
+        ([True, 1, 0], "mixes Integral and bool"),
+        (np.array([1, "1", 2], dtype=object), "mixes Integral and str"),
+        (["a", None, "b"], "that of face 1 is None"),
+        (np.array([None, None, None]), "that of face 0 is None"),
+        ([[1], [2, 3], [4]], "one per face"),
+        ([1.0, float("nan"), 1.0], "NaN"),
+        (torch.tensor([1.0, float("nan"), 1.0]), "NaN"),
+    ],
+)
+def test_ids_that_could_be_merged_by_mistake_are_refused(ids: Any, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        fuse(faces(3), ids)
+
+
+def test_tensors_of_ids_give_the_templates_of_arrays_of_ids() -> None:
+    e = faces(6, seed=11)
+    for embedding in (e, e.torch()):
+        got = fuse(embedding, torch.tensor(IDS))
+        np.testing.assert_array_equal(got.numpy().mean, fuse(e, np.array(IDS)).mean)
+    assert len(fuse(e, np.array(IDS, dtype=object))) == 3
+    assert len(fuse(e, [np.int64(1), 1, np.uint8(2), 2, 3, 3])) == 3

@@ -37,7 +37,7 @@ def faces_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings(faces_folder: Path) -> Settings:
     """Settings for a run in ``out``; keywords replace whole groups."""
 

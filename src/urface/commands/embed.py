@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -73,8 +74,11 @@ def _check_output(output: Path) -> None:
     folder = output.parent
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder to write {output.name} in")
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"{folder}: not writable")
+    try:  # rather than ask for permissions, which tell nothing of /proc or a full disk
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"{folder}: not writable ({error.strerror})") from None
 
 
 def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:
@@ -84,6 +88,12 @@ def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:
     from urface.data.open import open_faces
     from urface.data.source import is_image_name
 
+    places: set[str] = set()
+    for given in paths:
+        place = os.path.realpath(given)
+        if place in places:
+            raise UserError(f"{given}: named twice in PATHS; its faces would be in OUT twice")
+        places.add(place)
     described = (*MANIFEST_NAMES, celeba.IDENTITIES)
     sources = []
     for given in paths:
@@ -96,7 +106,18 @@ def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:
             sources.append((prefix, _files(given, path, _images_below(path))))
         else:
             sources.append((prefix, open_faces(path)))
+    _refuse_repeated(sources)
     return sources
+
+
+def _refuse_repeated(sources: list[tuple[str, FaceSource]]) -> None:
+    """A key must name one face: d/a.jpg, and again as a.jpg of the folder d, would be two."""
+    seen: set[str] = set()
+    for prefix, source in sources if len(sources) > 1 else []:
+        keys = {prefix + key for key in source.keys}
+        if repeated := seen & keys:
+            raise UserError(f"{min(repeated)}: is in two of PATHS; name one of them")
+        seen |= keys
 
 
 def _images_below(folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from urface.atomic import atomic_path
+from urface.atomic import atomic_path, tensor_errors
 from urface.config import ModelSettings, ObjectiveSettings, as_dict, model_from_dict
 from urface.models.urface import URFace, add_uncertainty_head, build_urface
 from urface.types import UserError
@@ -35,7 +35,7 @@ def save_model(
     state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
     }
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, tensor_errors(temporary):
         save_file(state, temporary, metadata={"urface": json.dumps(header)})
 
 
@@ -45,8 +45,8 @@ def add_facts(path: str | Path, facts: dict[str, Any]) -> None:
     with safe_open(str(path), framework="pt") as file:
         header = json.loads(file.metadata()["urface"])
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    header["facts"] |= facts
-    with atomic_path(path) as temporary:
+    header["facts"] = (header["facts"] or {}) | facts
+    with atomic_path(path) as temporary, tensor_errors(temporary):
         save_file(state, temporary, metadata={"urface": json.dumps(header)})
 
 
@@ -70,16 +70,38 @@ def load_model(path: str | Path) -> tuple[URFace, ModelSettings, dict[str, Any]]
         header = json.loads(metadata["urface"])
         if header.get("format") != FORMAT:
             raise UserError(f"{path}: format {header.get('format')!r}, this urface reads {FORMAT}")
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a readable safetensors file ({error})") from None
+    except (AttributeError, RecursionError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: its header is not urface's ({_one_line(error)})") from None
+    try:
         settings = model_from_dict(header["model"])
         model = build_urface(settings, ObjectiveSettings(**header["objective"]))
         if header["uncertainty"]:
             outputs = len(state["uncertainty_head.fc.bias"])
             add_uncertainty_head(model, per_dimension=outputs != settings.sub_embeddings)
         model.load_state_dict(state)
-        facts = header["facts"]
-    except SafetensorError as error:
-        raise UserError(f"{path}: not a readable safetensors file ({error})") from None
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{path}: its header does not fit its weights ({reason})") from None
+        facts = header["facts"] or {}
+        if not isinstance(facts, dict):
+            raise TypeError(f"its facts are {type(facts).__name__}")
+    except BROKEN as error:
+        raise UserError(
+            f"{path}: its header does not fit its weights ({_one_line(error)})"
+        ) from None
     return model.eval(), settings, facts
+
+
+# What settings of the wrong type, out of range or of another model end in (UserError is a ValueError).
+BROKEN = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from urface.derivatives import first_derivative
+
 
 class EmbeddingHead(nn.Module):
     """Flattened map [B, F] -> [B, dim]: one fully connected layer and a BatchNorm (InsightFace's names).
@@ -107,6 +109,7 @@ class _Bounded(torch.autograd.Function):
         return x.clamp(low, high)
 
     @staticmethod
+    @first_derivative
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
         low, high = ctx.bounds

@@ -1,11 +1,17 @@
-"""InsightFace's iresnet as a whole, and its weights inside a URFace (../docs/formats.md)."""
+"""InsightFace's iresnet as a whole, and its weights inside a URFace."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
+from urface.config import ModelSettings, ObjectiveSettings
+from urface.models.files import save_model
 from urface.models.heads import ConstantConfidence, EmbeddingHead
 from urface.models.iresnet import DEPTHS, STANDARD_WIDTHS, IResNet
 from urface.models.urface import URFace
@@ -61,4 +67,53 @@ def from_insightface(state: Mapping[str, Tensor], input_size: int = 112) -> URFa
     own = network.state_dict()
     trunk.load_state_dict({key: own[key] for key in trunk.state_dict()})
     head.load_state_dict({key: own[key] for key in head.state_dict()})
-    return URFace(trunk, head, ConstantConfidence(1, 64.0), sub_embeddings=1).eval()
+    return URFace(trunk, head, ConstantConfidence(1, CONFIDENCE), sub_embeddings=1).eval()
+
+
+def import_insightface(
+    path: str | Path, out: str | Path, backbone: str | None = None, input_size: int = 112
+) -> Path:
+    """Make a urface model file of InsightFace's weights in a .safetensors file; its path.
+
+    out         folder that is given a model.safetensors
+    backbone    what the weights are expected to be; None takes what they are
+    input_size  what the network was trained at
+
+    The model has one embedding and a constant confidence, so `urface.load(...).embed` gives the
+    network's own embedding at unit length. Raises UserError where the file is of another kind, damaged, of
+    another backbone or input size.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    if path.suffix != ".safetensors":
+        raise UserError(
+            f"{path}: only .safetensors is read; a .pth or .onnx file must be converted first (the "
+            "state dict of a .pth with safetensors.torch.save_file)"
+        )
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a readable safetensors file ({error})") from None
+    try:
+        model = from_insightface(state, input_size)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    found = depth_of(model.backbone.state_dict())
+    if backbone is not None and backbone != found:
+        raise UserError(f"{path}: its weights are of {found}, not {backbone}")
+    dim = int(model.embedding_head.fc.out_features)  # type: ignore[union-attr, arg-type]
+    settings = ModelSettings(
+        found,  # type: ignore[arg-type]
+        input_size,
+        embedding_dim=dim,
+        sub_embeddings=1,
+        initial_confidence=CONFIDENCE,
+    )
+    facts: dict[str, Any] = {"imported": {"from": "InsightFace", "file": path.name}}
+    target = Path(out) / "model.safetensors"
+    save_model(target, model, settings, ObjectiveSettings("cosface", 0.0), facts)
+    return target
+
+
+CONFIDENCE = 64.0  # the scale that InsightFace trains with

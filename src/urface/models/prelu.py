@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from urface.derivatives import first_derivative
+
 WIDE = 64  # from so many channels on torch's forward is the faster one; its backward never is
 
 
@@ -44,6 +46,7 @@ class _RowPReLU(torch.autograd.Function):
         return out.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
     @staticmethod
+    @first_derivative
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
         x, weight = ctx.saved_tensors
         grad = grads[0]

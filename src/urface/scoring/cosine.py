@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from urface.precision import full_precision, wide
+
 
 def cosine_score(a_BKD: Tensor, b_BKD: Tensor) -> Tensor:
     """Scores of B pairs, [B], in -1..1; means of unit length per sub-embedding."""
@@ -12,4 +14,6 @@ def cosine_score(a_BKD: Tensor, b_BKD: Tensor) -> Tensor:
 
 def cosine_matrix(a_NKD: Tensor, b_MKD: Tensor) -> Tensor:
     """Scores of all pairs, [N, M]: one matrix product, since the mean over K is linear."""
-    return a_NKD.flatten(1) @ b_MKD.flatten(1).T / a_NKD.shape[1]
+    with full_precision(a_NKD):
+        a, b = wide(a_NKD, b_MKD)
+        return a.flatten(1) @ b.flatten(1).T / a.shape[1]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from urface.precision import full_precision, wide
 from urface.scoring.per_dimension import per_dimension_matrix
 
 TILE = 1024
@@ -24,12 +25,14 @@ def likelihood_score(a_BKD: Tensor, av_BK: Tensor, b_BKD: Tensor, bv_BK: Tensor)
 
     Variances are [B, K], or [B, K, D] with one a dimension, on both sides alike.
     """
-    total = av_BK + bv_BK
-    if total.ndim == 3:
-        return -0.5 * ((a_BKD - b_BKD).square() / total + total.log()).sum((1, 2))
-    # Differences first: 2 - 2 cos loses all digits for two nearly equal faces.
-    distance = (a_BKD - b_BKD).square().sum(2)
-    return -0.5 * (distance / total + a_BKD.shape[2] * total.log()).sum(1)
+    with full_precision(a_BKD):
+        a, av, b, bv = wide(a_BKD, av_BK, b_BKD, bv_BK)
+        total = av + bv
+        if total.ndim == 3:
+            return -0.5 * ((a - b).square() / total + total.log()).sum((1, 2))
+        # Differences first: 2 - 2 cos loses all digits for two nearly equal faces.
+        distance = (a - b).square().sum(2)
+        return -0.5 * (distance / total + a.shape[2] * total.log()).sum(1)
 
 
 def likelihood_matrix(a_NKD: Tensor, av_NK: Tensor, b_MKD: Tensor, bv_MK: Tensor) -> Tensor:
@@ -39,9 +42,14 @@ def likelihood_matrix(a_NKD: Tensor, av_NK: Tensor, b_MKD: Tensor, bv_MK: Tensor
     taken in float64 where a variance is below SMALLEST_FLOAT32_VARIANCE. Variances as in
     ``likelihood_score``.
     """
-    if av_NK.ndim == 3:
-        flat = (part.flatten(1) for part in (a_NKD, av_NK, b_MKD, bv_MK))
-        return per_dimension_matrix(*flat)
+    with full_precision(a_NKD):
+        parts = wide(a_NKD, av_NK, b_MKD, bv_MK)
+        if av_NK.ndim == 3:
+            return per_dimension_matrix(*(part.flatten(1) for part in parts))
+        return _by_tiles(*parts)
+
+
+def _by_tiles(a_NKD: Tensor, av_NK: Tensor, b_MKD: Tensor, bv_MK: Tensor) -> Tensor:
     count, sub_embeddings, dim = a_NKD.shape
     out = a_NKD.new_empty(count, b_MKD.shape[0])
     if out.numel() == 0:

@@ -1,6 +1,7 @@
 """Checkpoints: safetensors and JSON in a folder a step, whole or absent, and checked when read.
 
     <out>/checkpoints/step_00001000/manifest.json   step, settings, SHA-256 and size of every file
+                                    manifest.sha256             of manifest.json itself
                                     state.safetensors           what all ranks share
                                     rank_00000.safetensors ...  each rank's prototypes
 
@@ -24,10 +25,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from urface import distributed
-from urface.atomic import sync_directory
+from urface.atomic import sync_directory, tensor_errors
+from urface.types import UserError
 
 KEEP = 2
-FORMAT = "urface-checkpoint-1"
+FORMAT = "urface-checkpoint-2"
+MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,11 @@ def save(
     values: dict[str, Any],
 ) -> Path:
     """Save a checkpoint of all ranks; every rank calls this. ``own`` is what only this rank holds."""
-    final = folder / f"step_{step:08d}"
-    temporary = folder / f".step_{step:08d}.tmp"
+    final = folder / _name(step)
+    temporary = folder / f".{_name(step)}.tmp"
     if distributed.rank() == 0:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for left in folder.glob(".step_*.tmp"):  # by a killed run
+            shutil.rmtree(left)
         temporary.mkdir(parents=True)
     distributed.barrier()
     _write(temporary / f"rank_{distributed.rank():05d}.safetensors", own)
@@ -69,10 +73,9 @@ def save(
             "files": files,
             "values": values,
         }
-        with open(temporary / "manifest.json", "w", encoding="utf-8") as file:
-            json.dump(manifest, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
+        text = json.dumps(manifest, indent=1).encode()
+        _write_synced(temporary / MANIFEST, text)
+        _write_synced(temporary / SEAL, hashlib.sha256(text).hexdigest().encode())
         sync_directory(temporary)
         if final.exists():  # a run that fell back to an older checkpoint comes past this step again
             shutil.rmtree(final)
@@ -85,21 +88,42 @@ def save(
 
 
 def load_latest(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that is whole; one that is not is named on stderr and passed over."""
-    if not folder.is_dir():
-        return None
-    for name in reversed(_steps(folder)):
+    """The newest checkpoint that is whole, None where there is none at all.
+
+    One that is not whole is named on stderr and passed over. Raises UserError where all are damaged, or
+    where one is of another version of urface: to begin anew is for the user to say.
+    """
+    names = list(reversed(_steps(folder))) if folder.is_dir() else []
+    for name in names:
         try:
             return _load(folder / name)
+        except UserError:
+            raise
         except (OSError, ValueError, KeyError) as error:
-            print(f"{folder / name}: damaged ({error}); taking the one before", file=sys.stderr)
+            print(f"{folder / name}: damaged ({error})", file=sys.stderr)
+    if names:
+        raise UserError(
+            f"{folder}: no checkpoint in it can be read ({', '.join(names)}): put a copy back, or "
+            "delete the folder to train from the beginning"
+        )
     return None
 
 
 def _load(path: Path) -> Checkpoint:
-    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    text = (path / MANIFEST).read_bytes()
+    seal = (path / SEAL).read_bytes() if (path / SEAL).is_file() else None
+    if seal is not None and seal != hashlib.sha256(text).hexdigest().encode():
+        raise ValueError(f"{MANIFEST} is not what was written")
+    manifest = json.loads(text)
     if manifest["format"] != FORMAT:
-        raise ValueError(f"its format is {manifest['format']}, this urface reads {FORMAT}")
+        raise UserError(
+            f"{path}: its format is {manifest['format']}, this urface reads {FORMAT}: go on with the "
+            f"urface that wrote it, or delete {path.parent} to train from the beginning"
+        )
+    if seal is None:
+        raise ValueError(f"{SEAL} is missing")
+    if path.name != _name(manifest["step"]):
+        raise ValueError(f"it holds step {manifest['step']}")
     for name, known in manifest["files"].items():
         file = path / name
         if file.stat().st_size != known["bytes"] or _sha256(file) != known["sha256"]:
@@ -113,10 +137,22 @@ def _steps(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("step_*") if path.is_dir())
 
 
+def _name(step: int) -> str:
+    return f"step_{step:08d}"
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     # safetensors keeps no strides: a channels_last weight is written in the ordinary order.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, path)
+    with tensor_errors(path):
+        save_file(plain, path)
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -127,6 +163,21 @@ def _write(path: Path, tensors: dict[str, Tensor]) -> None:
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """torch's generators by the names that a checkpoint has them under; a GPU has one of its own."""
+    states = {"torch_random": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda_random"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_random_states(tensors: dict[str, Tensor], device: torch.device) -> None:
+    """Put back what ``random_states`` took; a run that moved to a GPU has no state of it to put back."""
+    torch.set_rng_state(tensors["torch_random"])
+    if device.type == "cuda" and "cuda_random" in tensors:
+        torch.cuda.set_rng_state(tensors["cuda_random"], device)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[int, str]) -> dict[str, Tensor]:

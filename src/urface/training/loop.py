@@ -123,7 +123,8 @@ def train_embedding(
                 if decorrelation is not None:
                     values |= decorrelation.log.values()
                 log.write(done, values)
-            stop = termination.requested
+            # A signal may reach one rank alone, and all must save together.
+            stop = distributed.any_rank(termination.requested, env.device)
             if done % settings.run.checkpoint_every == 0 or done == steps or stop:
                 spent = before + time.monotonic() - clock
                 save(settings, trained, done, frames, spent)
@@ -191,7 +192,7 @@ def save(
         shared |= {f"classifier/{k}": v for k, v in state.items()}
         mine |= checkpoint.optimizer_tensors(trained.decorrelation.optimizer, names)
     shared |= {k: v for k, v in mine.items() if not k.startswith("optimizer/prototypes.")}
-    shared["torch_random"] = torch.get_rng_state()
+    shared |= checkpoint.random_states(prototypes.weight.device)
     own: dict[str, Tensor] = {"prototypes": prototypes.weight}
     own |= {k: v for k, v in mine.items() if k.startswith("optimizer/prototypes.")}
     values: dict[str, Any] = {
@@ -233,7 +234,7 @@ def resume(settings: TrainSettings, trained: Trained) -> tuple[int, float]:
     if trained.decorrelation is not None:
         trained.decorrelation.classifier.load_state_dict(part_of(found.shared, "classifier/"))
         checkpoint.restore_optimizer(trained.decorrelation.optimizer, names, found.shared)
-    torch.set_rng_state(found.shared["torch_random"])
+    checkpoint.restore_random_states(found.shared, prototypes.weight.device)
     return found.step, float(found.values["seconds"])
 
 

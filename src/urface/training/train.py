@@ -17,7 +17,7 @@ from urface.data.labels import attach_labels
 from urface.data.meshes import Meshes, open_meshes
 from urface.data.open import open_faces
 from urface.data.source import FaceSource, first_identities, with_min_images
-from urface.environment import environment, machine, placed
+from urface.environment import environment, machine, placed, take_over
 from urface.models.files import load_model, save_model
 from urface.models.urface import build_urface
 from urface.training.loop import check_same_settings, train_embedding
@@ -79,6 +79,7 @@ def train(
             print(f"{path}: trained already", file=sys.stderr)
         return path
     env = environment(settings.run)
+    take_over(env, settings.run.threads)
     with distributed.process_group(env.device):
         return _train(settings, source or training_faces(settings), out, progress, embedding)
 

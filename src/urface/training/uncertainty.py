@@ -22,6 +22,7 @@ from urface.training.diagnosis import stop_not_finite
 from urface.training.logs import Log
 from urface.training.loop import to_device
 from urface.training.optim import clip_gradients
+from urface.types import UserError
 
 STAGE = "uncertainty"
 
@@ -69,7 +70,7 @@ def train_uncertainty(
                 start_at_distances(head, mean, trunk, labels)
 
             log_variance = model.log_variance(trunk)
-            loss = uncertainty_loss(mean, log_variance.exp(), labels)
+            loss = rank_loss(mean, log_variance, labels)
             # A weight decay on the weights alone: the bias is the level of the variance itself.
             decay = plan.weight_decay * head.fc.weight.square().sum() / 2
 
@@ -95,16 +96,44 @@ def train_uncertainty(
 
             log.step()
             if (step + 1) % settings.run.log_every == 0 or step + 1 == plan.steps:
+                joint = distributed.all_reduce_sum(loss.detach().clone()) / distributed.world_size()
                 log.write(
-                    step + 1, measured(loss, log_variance, step + 1, time.monotonic() - clock)
+                    step + 1, measured(joint, log_variance, step + 1, time.monotonic() - clock)
                 )
 
 
 def rank_people(plan: UncertaintySettings, sampler: PairSampler) -> slice:
-    """This rank's share of the people of a step, as a slice of its images."""
+    """This rank's share of the people of a step, as a slice of its images.
+
+    Raises UserError where there are fewer people than ranks.
+    """
     people = len(sampler.draw(0).index) // plan.images_per_identity
-    share = distributed.shard_of(people, distributed.rank(), distributed.world_size())
+    ranks = distributed.world_size()
+    if people < ranks:
+        raise UserError(
+            f"stage two has {people} people a step for {ranks} ranks: use fewer ranks, raise "
+            "uncertainty.identities, or give more people two images"
+        )
+    share = distributed.shard_of(people, distributed.rank(), ranks)
     return slice(share.start * plan.images_per_identity, share.stop * plan.images_per_identity)
+
+
+def rank_loss(mean: Tensor, log_variance: Tensor, labels: Tensor) -> Tensor:
+    """L_unc over this rank's pairs, weighted so that the mean over ranks is that over all their pairs.
+
+    A rank can be left without a pair where images that cannot be decoded were replaced by others.
+    """
+    pairs = len(genuine_pairs(labels)[0])
+    weight = share_of_ranks(pairs, log_variance)
+    if pairs == 0 and distributed.world_size() > 1:
+        return 0.0 * log_variance.sum()
+    return uncertainty_loss(mean, log_variance.exp(), labels) * weight
+
+
+def share_of_ranks(count: int, like: Tensor) -> float:
+    """The weight of a rank's mean over ``count`` things in the mean over ranks, 1 where all have as many."""
+    total = distributed.all_reduce_sum(torch.tensor(float(count), device=like.device))
+    return count * distributed.world_size() / max(1.0, float(total))
 
 
 def start_at_distances(head: ConfidenceHead, mean: Tensor, trunk: Tensor, labels: Tensor) -> None:
@@ -115,14 +144,15 @@ def start_at_distances(head: ConfidenceHead, mean: Tensor, trunk: Tensor, labels
     hundreds of steps would only move this level.
     """
     first, second = genuine_pairs(labels)
+    weight = share_of_ranks(len(first), mean)
     squares = (mean[first] - mean[second]).square()
     if head.fc.out_features == mean.shape[1]:
         squares = squares.mean(2)
-    distance = squares.flatten(1).mean(0).clamp(min=1e-6 / mean.shape[2])
-    distributed.all_reduce_sum(distance).div_(distributed.world_size())
-    level = (distance / 2).log()
+    distance = squares.flatten(1).sum(0) / max(1, len(first))
+    distributed.all_reduce_sum(distance.mul_(weight)).div_(distributed.world_size())
+    level = (distance.clamp(min=1e-6 / mean.shape[2]) / 2).log()
     with torch.no_grad():
-        now = -head(trunk).mean(0)
+        now = -head(trunk).mean(0) * share_of_ranks(len(trunk), mean)
         distributed.all_reduce_sum(now).div_(distributed.world_size())
         head.fc.bias.add_(now - level)
 
