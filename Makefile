@@ -1,7 +1,7 @@
 # make demo [TORCH_INDEX=<PyTorch's CPU index>]   make test   make help
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-slow check clean
+.PHONY: help setup setup-dev setup-faces demo paper test test-slow check clean
 export PYTHON TORCH_INDEX
 BIN := .venv/bin
 # Two workers on two cores: torch in each must not ask for both, or they fight.
@@ -14,11 +14,18 @@ help:           ## this list
 setup:          ## .venv with what urface runs on; PYTHON= and TORCH_INDEX= are passed on
 	@scripts/setup.sh
 
+setup-faces:    ## the same with the detector that finds faces and their meshes
+	@scripts/setup.sh faces
+
 setup-dev:      ## the same with what the tests need
 	@scripts/setup.sh dev
 
 demo: setup     ## train on built-in synthetic faces, write runs/demo/report.html
 	@$(BIN)/urface reproduce --recipe demo
+
+paper: setup-faces ## Tables 1 and 2, the ablation and all figures on synthetic faces, in runs/paper-small
+	@$(BIN)/urface reproduce --recipe paper-small
+	@$(BIN)/urface figures runs/paper-small -o runs/paper-small/figures
 
 check: setup-dev ## style, types and import layers
 	@$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets up .venv with pinned packages: `scripts/setup.sh` to run urface, `scripts/setup.sh dev` to test it too.
+# Sets up .venv with pinned packages: `scripts/setup.sh` to run urface, `scripts/setup.sh faces` to find faces
+# with it as well, `scripts/setup.sh dev` to test it too.
 # A second run finds its stamp, installs nothing and opens no connection.
 #   PYTHON=python3.12     the interpreter to use (3.11 or 3.12)
 #   TORCH_INDEX=<URL>     package index for torch alone, such as the one with its CPU builds
@@ -60,13 +61,15 @@ stamp_of() {
 }
 
 run_files=(pyproject.toml requirements/runtime.txt scripts/setup.sh)
-dev_files=("${run_files[@]}" requirements/dev.txt requirements/detector.txt)
+faces_files=("${run_files[@]}" requirements/detector.txt)
+dev_files=("${faces_files[@]}" requirements/dev.txt)
 fresh() { [[ -f $venv/$1.stamp && $(<"$venv/$1.stamp") == "$2" ]]; }
 
 case $what in
     run) fresh run "$(stamp_of "${run_files[@]}")" && exit 0 ;;
+    faces) fresh run "$(stamp_of "${run_files[@]}")" && fresh faces "$(stamp_of "${faces_files[@]}")" && exit 0 ;;
     dev) fresh run "$(stamp_of "${run_files[@]}")" && fresh dev "$(stamp_of "${dev_files[@]}")" && exit 0 ;;
-    *) fail "unknown set-up '$what': give nothing, or dev" ;;
+    *) fail "unknown set-up '$what': give nothing, faces or dev" ;;
 esac
 
 if ! supported "$venv/bin/python" || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
@@ -93,10 +96,14 @@ if ! fresh run "$(stamp_of "${run_files[@]}")"; then
     pip_install --no-build-isolation --no-deps -e .
     stamp_of "${run_files[@]}" >"$venv/run.stamp"
 fi
-if [[ $what == dev ]]; then
-    say "installing the tools of requirements/dev.txt and detector.txt"
-    pip_install -r requirements/dev.txt
+if [[ $what != run ]] && ! fresh faces "$(stamp_of "${faces_files[@]}")"; then
+    say "installing the detector of requirements/detector.txt"
     pip_install --no-deps -r requirements/detector.txt
+    stamp_of "${faces_files[@]}" >"$venv/faces.stamp"
+fi
+if [[ $what == dev ]]; then
+    say "installing the tools of requirements/dev.txt"
+    pip_install -r requirements/dev.txt
     stamp_of "${dev_files[@]}" >"$venv/dev.stamp"
 fi
 say "done"

@@ -27,6 +27,12 @@ def run(arguments: list[str]) -> int:
     parser.add("--model", str, "", help="the method's model, in place of the run's")
     parser.add("--baseline", str, "", help="CosFace with augmentation, in place of the run's")
     parser.add("--faces", str, "", help="test faces, in place of the run's")
+    parser.add(
+        "--meshes",
+        str,
+        "",
+        help="face meshes of the test faces, to turn them (`urface data landmarks` finds them)",
+    )
     parser.add("--train", str, "", help="training faces, in place of the run's (figures 1 and 4)")
     parser.add("--sheets", str, "", help="test sets for figure 5, with commas between them")
     parser.add("--rows", str, "", help="rows of the run for figure A, with commas (default: all)")
@@ -44,6 +50,7 @@ def run(arguments: list[str]) -> int:
         DrawnRow,
         Material,
         material_of_run,
+        turn_by_meshes,
         use_faces,
     )
 
@@ -56,6 +63,8 @@ def run(arguments: list[str]) -> int:
         material.train, material.train_name = open_faces(given.train), Path(given.train).name
     if given.faces:
         use_faces(material, given.faces)
+    if given.meshes:
+        turn_by_meshes(material, given.meshes)
     if given.model or given.baseline:
         material.rows = []  # those of the run are of other models
     if given.baseline:

@@ -19,6 +19,11 @@ from urface.reproduce.quality import NORM, POOLED
 
 HOLDS, FAILS, OPEN, MISSING = "holds", "does not hold", "not decided", "not measured"
 CLEAN, DEGRADED = "clean", "degraded"
+ONE_TRAINING = (
+    "**One training of each row.** The verdicts are of these trainings: the chance in training is not in the "
+    "intervals, so nothing here says that one method beats another.",
+    "",
+)
 
 
 @dataclass(frozen=True)
@@ -225,6 +230,7 @@ def claims_markdown(claims: list[dict[str, Any]], seeds: int, resamples: int) ->
         "not hold: it lies below. Not decided: it holds 0. The degraded conditions are averaged; "
         "claims.json has each one. No correction for the number of claims.",
         "",
+        *(ONE_TRAINING if seeds == 1 else ()),
         "| | claim | verdict | difference [95%] | p | by seed |",
         "|---|---|---|---|---|---|",
     ]

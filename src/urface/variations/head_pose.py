@@ -16,8 +16,9 @@ MESH_POINTS = 478
 FIVE = (468, 473, 1, 61, 291)  # pupil at the image's left, at its right, nose, corners of the mouth
 EARS = (234, 454)  # at the image's left and right, on the axis of the head
 
-# Measured on 2,000 synthetic faces of known pose (bench/pose.py --calibrate): the detector's depth is
-# trusted at 0.8 of what it says, then its angle is right up to 30 degrees; beyond, it falls short.
+# Fitted on 2,000 synthetic faces of known pose (`bench/pose.py calibrate` tells how well the curve reads
+# other people): the detector's depth is trusted at 0.8 of what it says, then
+# its angle is right up to 30 degrees; beyond, it falls short.
 TRUSTED_DEPTH = 0.8
 YAW_READ = np.array([0.0, 30.0, 38.0, 44.0, 50.0, 58.0, 90.0])
 YAW_TRUE = np.array([0.0, 30.0, 42.5, 49.8, 57.0, 64.0, 90.0])

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from urface.config import DataSettings, TrainSettings, VariationSettings
-from urface.data.decode import DecodeError
+from urface.data.decode import DecodeError, resize_image
+from urface.data.meshes import open_meshes
 from urface.data.open import open_faces
 from urface.data.source import FaceSource
 from urface.data.synthetic.turned import true_views
@@ -23,6 +24,7 @@ from urface.reproduce.rows import chosen
 from urface.scoring.score import Method
 from urface.training.train import MODEL, training_faces
 from urface.types import UserError
+from urface.variations.pose import turned_view
 
 FOLDS = 10
 
@@ -160,6 +162,26 @@ def use_faces(material: Material, path: str) -> None:
         material.train, material.train_name = faces, Path(path).name
 
 
+def turn_by_meshes(material: Material, meshes: str) -> None:
+    """Let yaw be shown by turning the test faces with the meshes in the .parquet ``meshes``.
+
+    A face that has none, or does not look ahead, is left out of what yaw is shown on.
+    """
+    if material.test is None:
+        raise UserError("--meshes turns test faces: name them with --faces, or a run of real faces")
+    source, found = material.test, open_meshes(meshes, material.test)
+    place_of = {key: place for place, key in enumerate(source.keys)}
+
+    def turn(key: str, yaw: float) -> np.ndarray | None:
+        place = place_of[key]
+        head = found.head(place, TURNED_SIDE)
+        if head is None:
+            return None
+        return turned_view(resize_image(source.image(place), TURNED_SIDE), head, yaw, 0.0)
+
+    material.turn = turn
+
+
 def first_pairs(pairs: PairProtocol, each: int) -> PairProtocol:
     """The first ``each`` genuine and impostor pairs of every fold."""
     keep: list[int] = []
@@ -181,6 +203,9 @@ def read_images(source: FaceSource, places: Sequence[int]) -> tuple[list[np.ndar
             continue  # a figure is drawn from what there is; its caption counts it
         kept.append(int(place))
     return images, kept
+
+
+TURNED_SIDE = 112  # pixels of the faces that --meshes turns
 
 
 def _data_fields() -> set[str]:
