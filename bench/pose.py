@@ -25,7 +25,8 @@ from urface.data.decode import encode_jpeg, encode_png
 from urface.data.landmarks import OK, FaceFinder, five_points
 from urface.data.synthetic import ShotStyle, render_face
 from urface.metrics.intervals import clopper_pearson
-from urface.variations.pose import TEMPLATE, HeadView, similarity, turned_view
+from urface.template import TEMPLATE
+from urface.variations.pose import HeadView, similarity, turned_view
 
 YAWS = tuple(range(-60, 61, 10))
 WITHIN = 8.0  # degrees

@@ -45,13 +45,8 @@ def run(arguments: list[str]) -> int:
         metavar="OUT",
         help="written whole at the end, or not at all",
     )
-    parser.add("--batch_size", int, 64, help="images that pass through the network at a time")
-    parser.add("--corrupt_share", float, 0.001, help="share of images that may be undecodable")
-    given = parser.read(arguments)
-    if given.batch_size < 1:
-        raise UserError(f"--batch-size must be at least 1, got {given.batch_size}")
-    if not 0 <= given.corrupt_share <= 1:
-        raise UserError(f"--corrupt-share must be from 0 to 1, got {given.corrupt_share}")
+    parser.add_passes()
+    given = parser.read_passes(arguments)
     _check_output(Path(given.output))
     sources = find_faces(given.paths)
 

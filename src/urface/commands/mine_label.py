@@ -25,13 +25,8 @@ def run(arguments: list[str]) -> int:
     parser.add("model", str, help="model.safetensors of `urface mine train`, or its folder")
     parser.add("data", str, help="what to label")
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help=".parquet or .csv")
-    parser.add("--batch_size", int, 64, help="images that pass through the network at a time")
-    parser.add("--corrupt_share", float, 0.001, help="share of images that may be undecodable")
-    given = parser.read(arguments)
-    if given.batch_size < 1:
-        raise UserError(f"--batch-size must be at least 1, got {given.batch_size}")
-    if not 0 <= given.corrupt_share <= 1:
-        raise UserError(f"--corrupt-share must be from 0 to 1, got {given.corrupt_share}")
+    parser.add_passes()
+    given = parser.read_passes(arguments)
     if Path(given.output).suffix.lower() not in (".csv", ".parquet"):
         raise UserError(f"{given.output}: labels are written as .parquet or .csv")
     from urface.config import RunSettings

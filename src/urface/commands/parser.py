@@ -53,6 +53,20 @@ class CommandParser(ArgumentParser):
         self.hints[name.lstrip("-")] = bool
         self.add_argument(name, action="store_true", help=help)
 
+    def add_passes(self) -> None:
+        """--batch_size and --corrupt_share, of commands that pass a data set through a network."""
+        self.add("--batch_size", int, 64, help="images that pass through the network at a time")
+        self.add("--corrupt_share", float, 0.001, help="share of images that may be undecodable")
+
+    def read_passes(self, arguments: Sequence[str]) -> Any:
+        """``read``, with what ``add_passes`` added checked."""
+        given = self.read(arguments)
+        if given.batch_size < 1:
+            raise UserError(f"--batch-size must be at least 1, got {given.batch_size}")
+        if not 0 <= given.corrupt_share <= 1:
+            raise UserError(f"--corrupt-share must be from 0 to 1, got {given.corrupt_share}")
+        return given
+
     def read(self, arguments: Sequence[str]) -> Any:
         """The parsed arguments; - and _ are the same in the names of options."""
         return self.parse_args([underscored(argument) for argument in arguments])

@@ -6,23 +6,22 @@ import cv2
 import numpy as np
 
 from urface.data.decode import DecodeError
+from urface.template import TEMPLATE, TEMPLATE_SIZE
 
 FRAME_WIDTH, FRAME_HEIGHT = 178, 218
 FRAME_EYES = ((69.0, 111.0), (108.0, 111.0))
-TEMPLATE_SIZE = 112
-TEMPLATE_EYES = ((38.2946, 51.6963), (73.5318, 51.5014))
 
 
 def celeba_transform(width: int, size: int = TEMPLATE_SIZE) -> np.ndarray:
     """[2, 3] float64: the similarity from a CelebA frame ``width`` pixels wide to the template.
 
-    The frame's eyes lie at (69, 111) and (108, 111) when it is 178 wide, and the template's at
-    ``TEMPLATE_EYES`` when it is 112. Two points fix a similarity; as complex numbers it is
+    The frame's eyes lie at (69, 111) and (108, 111) when it is 178 wide, the template's where
+    ``TEMPLATE`` says when it is 112. Two points fix a similarity; as complex numbers it is
     z -> a z + b with a = (t1 - t0) / (e1 - e0).
     """
     frame_scale, template_scale = width / FRAME_WIDTH, size / TEMPLATE_SIZE
     left, right = (complex(x, y) * frame_scale for x, y in FRAME_EYES)
-    target_left, target_right = (complex(x, y) * template_scale for x, y in TEMPLATE_EYES)
+    target_left, target_right = (complex(x, y) * template_scale for x, y in TEMPLATE[:2])
     turn = (target_right - target_left) / (right - left)
     shift = target_left - turn * left
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from urface.template import TEMPLATE, TEMPLATE_SIZE
 from urface.variations.backdrop import without_head
 from urface.variations.head_mesh import depth_lack, head_rings, topology
 from urface.variations.head_pose import EARS, FIVE, POINTS, HeadPose, rotation
@@ -16,20 +17,9 @@ from urface.variations.view import facing, paint, rasterise
 # From a head that is turned further away than this, half of the face would have to be invented.
 NEAR_FRONTAL_YAW, NEAR_FRONTAL_PITCH = 20.0, 20.0
 DEPTH = 1.05  # of the detector's depth: at this the five points turn as those of true renders do
-HIDDEN_AFTER = (
-    15.0  # degrees of turn after which what was hidden is filled in full; at 0 nothing is
-)
+HIDDEN_AFTER = 15.0  # degrees of turn after which what was hidden is filled whole; at 0 nothing is
 BACKDROP_AFTER = 4.0  # degrees of turn after which the head is gone from the backdrop
 MARGIN = 0.05  # ear distances around the head that are taken from the backdrop too: loose hair
-TEMPLATE = np.array(
-    [
-        [38.2946, 51.6963],
-        [73.5318, 51.5014],
-        [56.0252, 71.7366],
-        [41.5493, 92.3655],
-        [70.7299, 92.2041],
-    ]
-)
 
 
 def is_near_frontal(pose: HeadPose) -> bool:
@@ -89,7 +79,7 @@ def turned_view(image: np.ndarray, head_view: HeadView, yaw: float, pitch: float
     # What the aligner would do to the turned head, less what it did to this one: an image comes back
     # aligned as its data set is, with the same error.
     five = list(FIVE)
-    template = TEMPLATE * (width / 112)
+    template = TEMPLATE * (width / TEMPLATE_SIZE)
     five_turned = (head[five] @ after.T * unit)[:, :2] * [1, -1]
     realign = np.linalg.inv(similarity(square[five, :2], template))
     realign = realign @ similarity(five_turned, template)

@@ -5,17 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-# The five points of the 112x112 crop: eye at the image's left, at its right, nose tip, mouth corners.
-TEMPLATE = np.array(
-    [
-        [38.2946, 51.6963],
-        [73.5318, 51.5014],
-        [56.0252, 71.7366],
-        [41.5493, 92.3655],
-        [70.7299, 92.2041],
-    ]
-)
-TEMPLATE_SIZE = 112
+from urface.template import TEMPLATE, TEMPLATE_SIZE
 
 
 def rotation(yaw: float, pitch: float) -> np.ndarray:
