@@ -1,0 +1,54 @@
+"""Which benchmarks there are: a plain dict from the name users write to the files that read and make it."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import NamedTuple
+
+from urface.benchmarks.benchmark import Benchmark
+from urface.types import UserError
+
+
+class Entry(NamedTuple):
+    """A benchmark: ``module`` in urface.benchmarks has ``read(root) -> Benchmark``, ``miniature`` in
+    urface.benchmarks.miniatures has ``write(root, seed)``; both are imported when wanted."""
+
+    title: str
+    module: str
+    miniature: str
+
+
+BENCHMARKS: dict[str, Entry] = {}
+
+
+def read_benchmark(name: str, root: str | Path) -> Benchmark:
+    """The benchmark called ``name`` in the folder or file ``root``, checked.
+
+    Raises UserError for an unknown name, a missing folder, or a row that does not fit.
+    """
+    entry = _entry(name)
+    if not Path(root).exists():
+        raise UserError(
+            f"{root}: no such file or folder; `urface data make-miniature {name} DIR` shows the layout"
+        )
+    benchmark: Benchmark = importlib.import_module(f"urface.benchmarks.{entry.module}").read(
+        Path(root), name
+    )
+    return benchmark.check()
+
+
+def write_miniature(name: str, root: str | Path, seed: int = 0) -> None:
+    """A small data set of synthetic faces in the exact layout of ``name``, whole or not at all."""
+    entry = _entry(name)
+    importlib.import_module(f"urface.benchmarks.miniatures.{entry.miniature}").write(
+        Path(root), name, seed
+    )
+
+
+def _entry(name: str) -> Entry:
+    if name not in BENCHMARKS:
+        raise UserError(
+            f"no benchmark is called {name!r}: known are {', '.join(sorted(BENCHMARKS))}"
+        )
+    return BENCHMARKS[name]
