@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numba import njit
 
+Number = Any  # of NumPy, 32 bits long: its stubs tell each kind from float and from every other
 # Keys' cubic with a = -0.75, as OpenCV's, a quarter of a pixel from the second of four neighbours.
 NEAREST, NEXT = np.float32(0.87890625), np.float32(0.26171875)
 BEFORE, AFTER = np.float32(-0.10546875), np.float32(-0.03515625)
@@ -85,9 +88,61 @@ def _pack(red: np.ndarray, green: np.ndarray, blue: np.ndarray, out: np.ndarray)
     """Fill ``out`` [2 W] from three colours' lines [W + 4]."""
     green_shift, blue_shift = np.uint32(8), np.uint32(16)
     for x in range(out.shape[0] // 2):
-        out[2 * x] = (
-            _left(red, x) | _left(green, x) << green_shift | _left(blue, x) << blue_shift
-        )
+        out[2 * x] = _left(red, x) | _left(green, x) << green_shift | _left(blue, x) << blue_shift
         out[2 * x + 1] = (
             _right(red, x) | _right(green, x) << green_shift | _right(blue, x) << blue_shift
         )
+
+
+# Called for every pixel, these are put in by numba: the compiler alone leaves them as calls, each of
+# which hands over every array field by field.
+@njit(inline="always")
+def _folded(at: Number, size: int) -> Number:
+    """A coordinate folded back into 0..size - 1 at the picture's edges."""
+    last = np.float32(size - 1)
+    if at < 0.0:
+        at = -at
+    if at > last:
+        at = at % (2.0 * last)
+        if at > last:
+            at = 2.0 * last - at
+    return at
+
+
+@njit(inline="always")
+def _spread(pixel: Number) -> Number:
+    """The three bytes of a pixel 21 bits apart: room for each to be multiplied by up to 2^13."""
+    wide = np.uint64(pixel)
+    return (
+        (wide & np.uint64(0xFF))
+        | (wide & np.uint64(0xFF00)) << np.uint64(13)
+        | (wide & np.uint64(0xFF0000)) << np.uint64(26)
+    )
+
+
+@njit(inline="always")
+def colour(picture: np.ndarray, u: Number, v: Number) -> tuple[Number, Number, Number]:
+    """The bilinear colour of ``picture`` at (u, v), pixels with centres at +0.5.
+
+    All three colours at once, in one whole number; the place is rounded to 1/64 of a pixel.
+    """
+    x = _folded(u - np.float32(0.5), picture.shape[1])
+    y = _folded(v - np.float32(0.5), picture.shape[0])
+    left = np.uint32(min(np.int32(x), np.int32(picture.shape[1] - 2)))
+    top = np.uint32(min(np.int32(y), np.int32(picture.shape[0] - 2)))
+    right, bottom = left + np.uint32(1), top + np.uint32(1)
+    half, steps, all_steps = np.float32(0.5), np.float32(64.0), np.uint64(64)
+    a = np.uint64(np.int32((x - np.float32(left)) * steps + half))
+    b = np.uint64(np.int32((y - np.float32(top)) * steps + half))
+    mixed = (
+        _spread(picture[top, left]) * ((all_steps - a) * (all_steps - b))
+        + _spread(picture[top, right]) * (a * (all_steps - b))
+        + _spread(picture[bottom, left]) * ((all_steps - a) * b)
+        + _spread(picture[bottom, right]) * (a * b)
+    )
+    scale, lane = np.float32(1 / 4096), np.uint64(0x1FFFFF)
+    return (
+        scale * np.float32(np.int32(mixed & lane)),
+        scale * np.float32(np.int32(mixed >> np.uint64(21) & lane)),
+        scale * np.float32(np.int32(mixed >> np.uint64(42))),
+    )

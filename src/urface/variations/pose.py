@@ -72,7 +72,7 @@ def turned_view(image: np.ndarray, head_view: HeadView, yaw: float, pitch: float
         backdrop = cv2.addWeighted(image, 1 - cleared, backdrop, cleared, 0)
     picture = enlarged(image)
     depth = np.empty(picture.shape, np.float32)
-    seen = np.empty(picture.shape, np.int32)
+    seen = np.empty(picture.shape, np.int16)
     weights = np.empty((len(shape.triangles), 6), np.float32)
     rasterise(head.screen, shape.triangles, depth, seen, weights)
     view = np.empty((height, width, 3), np.uint8)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from urface.variations.enlarge import Number, colour
+
 FAR = np.float32(-1e9)  # depth is larger nearer
 # Columns of a texture: where in the picture a vertex has its colour (0, 1: x, y), where the mirrored
 # half of the face has it (2, 3), the mirrored colour's share 0..1, the gain on it, and whether the
@@ -108,85 +110,54 @@ def rasterise(
                 z += z_right
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _folded(at: np.float32, size: int) -> np.float32:
-    """A coordinate folded back into 0..size - 1 at the picture's edges."""
-    last = np.float32(size - 1)
-    if at < 0.0:
-        at = -at
-    if at > last:
-        at = at % (2.0 * last)
-        if at > last:
-            at = 2.0 * last - at
-    return at
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _spread(pixel: np.uint32) -> np.uint64:
-    """The three bytes of a pixel 21 bits apart: room for each to be multiplied by up to 2^13."""
-    wide = np.uint64(pixel)
-    return (
-        (wide & np.uint64(0xFF))
-        | (wide & np.uint64(0xFF00)) << np.uint64(13)
-        | (wide & np.uint64(0xFF0000)) << np.uint64(26)
-    )
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _colour(picture: np.ndarray, u: np.float32, v: np.float32) -> tuple[float, float, float]:
-    """The bilinear colour of ``picture`` at (u, v), pixels with centres at +0.5.
-
-    All three colours at once, in one whole number; the place is rounded to 1/64 of a pixel.
-    """
-    x = _folded(u - np.float32(0.5), picture.shape[1])
-    y = _folded(v - np.float32(0.5), picture.shape[0])
-    left = np.uint32(min(np.int32(x), np.int32(picture.shape[1] - 2)))
-    top = np.uint32(min(np.int32(y), np.int32(picture.shape[0] - 2)))
-    right, bottom = left + np.uint32(1), top + np.uint32(1)
-    half, steps, all_steps = np.float32(0.5), np.float32(64.0), np.uint64(64)
-    a = np.uint64(np.int32((x - np.float32(left)) * steps + half))
-    b = np.uint64(np.int32((y - np.float32(top)) * steps + half))
-    mixed = (
-        _spread(picture[top, left]) * ((all_steps - a) * (all_steps - b))
-        + _spread(picture[top, right]) * (a * (all_steps - b))
-        + _spread(picture[bottom, left]) * ((all_steps - a) * b)
-        + _spread(picture[bottom, right]) * (a * b)
-    )
-    scale, lane = np.float32(1 / 4096), np.uint64(0x1FFFFF)
-    return (
-        scale * np.float32(np.int32(mixed & lane)),
-        scale * np.float32(np.int32(mixed >> np.uint64(21) & lane)),
-        scale * np.float32(np.int32(mixed >> np.uint64(42))),
-    )
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+# In place for the reason given at ``enlarge.colour``.
+@njit(inline="always")
 def _place(
-    x: np.float32,
-    y: np.float32,
-    t: np.uint32,
+    x: Number,
+    y: Number,
+    t: Number,
     weights: np.ndarray,
     triangles: np.ndarray,
     texture: np.ndarray,
-    to: np.ndarray,
-) -> bool:
-    """Fill ``to`` [6] with the texture of triangle ``t`` at (x, y); whether anything is there."""
+) -> tuple[bool, Number, Number, Number, Number, Number, Number]:
+    """Whether anything is there on triangle ``t`` at (x, y), and its texture but for THERE."""
+    zero = np.float32(0.0)
     i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
     x, y = x - weights[t, 0], y - weights[t, 1]
     w1 = x * weights[t, 2] + y * weights[t, 3]
     w2 = x * weights[t, 4] + y * weights[t, 5]
     w0 = np.float32(1.0) - w1 - w2
     there = w0 * texture[i, THERE] + w1 * texture[j, THERE] + w2 * texture[k, THERE]
-    if there < np.float32(0.5):
-        return False
-    to[0] = w0 * texture[i, 0] + w1 * texture[j, 0] + w2 * texture[k, 0]
-    to[1] = w0 * texture[i, 1] + w1 * texture[j, 1] + w2 * texture[k, 1]
-    to[SHARE] = w0 * texture[i, SHARE] + w1 * texture[j, SHARE] + w2 * texture[k, SHARE]
-    if to[SHARE] > np.float32(0.0):
-        to[2] = w0 * texture[i, 2] + w1 * texture[j, 2] + w2 * texture[k, 2]
-        to[3] = w0 * texture[i, 3] + w1 * texture[j, 3] + w2 * texture[k, 3]
-        to[GAIN] = w0 * texture[i, GAIN] + w1 * texture[j, GAIN] + w2 * texture[k, GAIN]
-    return True
+    u = w0 * texture[i, 0] + w1 * texture[j, 0] + w2 * texture[k, 0]
+    v = w0 * texture[i, 1] + w1 * texture[j, 1] + w2 * texture[k, 1]
+    share = w0 * texture[i, SHARE] + w1 * texture[j, SHARE] + w2 * texture[k, SHARE]
+    mirrored_u, mirrored_v, gain = zero, zero, zero
+    if share > zero:
+        mirrored_u = w0 * texture[i, 2] + w1 * texture[j, 2] + w2 * texture[k, 2]
+        mirrored_v = w0 * texture[i, 3] + w1 * texture[j, 3] + w2 * texture[k, 3]
+        gain = w0 * texture[i, GAIN] + w1 * texture[j, GAIN] + w2 * texture[k, GAIN]
+    return there >= np.float32(0.5), u, v, mirrored_u, mirrored_v, share, gain
+
+
+@njit(inline="always")
+def _shown(
+    picture: np.ndarray,
+    u: Number,
+    v: Number,
+    mirrored_u: Number,
+    mirrored_v: Number,
+    share: Number,
+    gain: Number,
+) -> tuple[Number, Number, Number]:
+    """The colour that a texture makes of the picture."""
+    red, green, blue = colour(picture, u, v)
+    if share > np.float32(0.0):
+        most = np.float32(255.0)
+        r, g, b = colour(picture, mirrored_u, mirrored_v)
+        red += share * (min(most, r * gain) - red)
+        green += share * (min(most, g * gain) - green)
+        blue += share * (min(most, b * gain) - blue)
+    return red, green, blue
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -208,63 +179,74 @@ def paint(
     side too.
     """
     height, width = image.shape[:2]
-    half, zero, most = np.float32(0.5), np.float32(0.0), np.float32(255.0)
-    one, two = np.float32(1.0), np.float32(2.0)
-    at = np.zeros((4, 6), np.float32)
+    half, zero, one = np.float32(0.5), np.float32(0.0), np.float32(1.0)
     for row in range(height):
         for column in range(width):
             y, x = np.uint32(2 * row), np.uint32(2 * column)
             below, beside = y + np.uint32(1), x + np.uint32(1)
             a, b, c, d = depth[y, x], depth[y, beside], depth[below, x], depth[below, beside]
-            if max(a, b, c, d) == FAR:
+            farthest, nearest = min(a, b, c, d), max(a, b, c, d)
+            if nearest == FAR:
                 for q in range(3):
                     image[row, column, q] = backdrop[row, column, q]
                 continue
-            flat = max(a, b, c, d) - min(a, b, c, d) < ONE_SURFACE
-            covered, tries = 0, 0
-            if flat and seen[y, x] == seen[below, beside]:
-                # The middle of the two opposite ones, at once.
-                t = np.uint32(seen[y, x])
-                px, py = two * np.float32(column) + one, two * np.float32(row) + one
-                tries = 1
-                if _place(px, py, t, weights, triangles, texture, at[0]):
-                    covered = 1
-            else:
-                for sub in range(0, 4, 3 if flat else 1):
-                    tries += 1
-                    sub_row, sub_column = np.uint32(2 * row + sub // 2), np.uint32(2 * column + sub % 2)
-                    seen_here = seen[sub_row, sub_column]
-                    if seen_here < 0:
-                        continue
-                    px, py = np.float32(sub_column) + half, np.float32(sub_row) + half
-                    t = np.uint32(seen_here)
-                    if _place(px, py, t, weights, triangles, texture, at[covered]):
-                        covered += 1
-            samples, each = covered, one / np.float32(tries)
-            behind = np.float32(tries - covered) * each
-            if flat and covered == 2:
-                samples, each = 1, one
-                one_mirrored = (at[0, SHARE] > zero) != (at[1, SHARE] > zero)
-                for q in range(6):
-                    at[0, q] = (at[0, q] + at[1, q]) * half
-                if one_mirrored:  # the other has no place in the mirrored half
-                    at[0, SHARE] = zero
+            flat = nearest - farthest < ONE_SURFACE
+            px, py = np.float32(x) + half, np.float32(y) + half
             red = green = blue = zero
-            for sub in range(samples):
-                r, g, b_ = _colour(picture, at[sub, 0], at[sub, 1])
-                share = at[sub, SHARE]
-                if share > zero:
-                    mr, mg, mb = _colour(picture, at[sub, 2], at[sub, 3])
-                    gain = at[sub, GAIN]
-                    r += share * (min(most, mr * gain) - r)
-                    g += share * (min(most, mg * gain) - g)
-                    b_ += share * (min(most, mb * gain) - b_)
-                red, green, blue = red + r, green + g, blue + b_
+            if flat:
+                tries = 1
+                t, other = np.uint32(seen[y, x]), np.uint32(seen[below, beside])
+                if t == other:  # what lies in the middle of the two is the mean of both
+                    px, py = px + half, py + half
+                there, u, v, mu, mv, share, gain = _place(px, py, t, weights, triangles, texture)
+                covered = 1 if there else 0
+                if t != other:
+                    there, u2, v2, mu2, mv2, share2, gain2 = _place(
+                        px + one, py + one, other, weights, triangles, texture
+                    )
+                    tries = 2
+                    if covered and there:
+                        if (share > zero) != (
+                            share2 > zero
+                        ):  # one has no place in the mirrored half
+                            share = share2 = zero
+                        u, v, mu, mv = (
+                            (u + u2) * half,
+                            (v + v2) * half,
+                            (mu + mu2) * half,
+                            (mv + mv2) * half,
+                        )
+                        share, gain = (share + share2) * half, (gain + gain2) * half
+                        tries = 1
+                    elif there:
+                        u, v, mu, mv, share, gain, covered = u2, v2, mu2, mv2, share2, gain2, 1
+                if covered:
+                    red, green, blue = _shown(picture, u, v, mu, mv, share, gain)
+            else:
+                tries, covered = 4, 0
+                for sub in range(4):
+                    right, down = np.uint32(sub % 2), np.uint32(sub // 2)
+                    found = seen[y + down, x + right]
+                    if found >= 0:
+                        there, u, v, mu, mv, share, gain = _place(
+                            px + np.float32(right),
+                            py + np.float32(down),
+                            np.uint32(found),
+                            weights,
+                            triangles,
+                            texture,
+                        )
+                        if there:
+                            covered += 1
+                            r, g, b = _shown(picture, u, v, mu, mv, share, gain)
+                            red, green, blue = red + r, green + g, blue + b
+            each = one / np.float32(tries)
             red, green, blue = red * each + half, green * each + half, blue * each + half
-            if behind > zero:
-                red += behind * backdrop[row, column, 0]
-                green += behind * backdrop[row, column, 1]
-                blue += behind * backdrop[row, column, 2]
-            image[row, column, 0] = np.uint8(red)
-            image[row, column, 1] = np.uint8(green)
-            image[row, column, 2] = np.uint8(blue)
+            if covered < tries:
+                behind = np.float32(tries - covered) * each
+                red += behind * np.float32(backdrop[row, column, 0])
+                green += behind * np.float32(backdrop[row, column, 1])
+                blue += behind * np.float32(backdrop[row, column, 2])
+            image[row, column, 0] = np.uint8(np.int32(red))
+            image[row, column, 1] = np.uint8(np.int32(green))
+            image[row, column, 2] = np.uint8(np.int32(blue))
