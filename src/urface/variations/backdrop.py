@@ -23,13 +23,14 @@ def without_head(image: np.ndarray, outline: np.ndarray, margin: float) -> np.nd
     scale = np.array(shape) / (width, height)
     hole = np.zeros(shape[::-1], np.uint8)
     # fillPoly takes whole pixels with a fraction of 4 bits, measured from their centres.
-    points = np.clip(outline * scale - 0.5, -1000, 1000) * 16
+    points = np.minimum(np.maximum(outline * scale - 0.5, -1000), 1000) * 16
     cv2.fillPoly(hole, [np.rint(points).astype(np.int32)], 255, shift=4)
     reach = max(1, round(margin / SHRUNK))
     hole = cv2.dilate(hole, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     small = cv2.resize(image, shape, interpolation=cv2.INTER_AREA)
     weight = (hole == 0).astype(np.float32)
-    weight[:, [0, -1]] = np.maximum(weight[:, [0, -1]], SIDES)
+    sides = weight[:, :: shape[0] - 1]
+    np.maximum(sides, np.float32(SIDES), out=sides)
     behind = fill(small, weight).astype(np.uint8)
     filled = cv2.resize(behind, (width, height), interpolation=cv2.INTER_LINEAR)
     soft = cv2.resize(hole, (width, height), interpolation=cv2.INTER_LINEAR)
