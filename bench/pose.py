@@ -26,7 +26,8 @@ from urface.data.landmarks import OK, FaceFinder, five_points
 from urface.data.synthetic import ShotStyle, render_face
 from urface.metrics.intervals import clopper_pearson
 from urface.template import TEMPLATE
-from urface.variations.pose import HeadView, similarity, turned_view
+from urface.variations.head_turn import similarity
+from urface.variations.pose import HeadView, turned_view
 
 YAWS = tuple(range(-60, 61, 10))
 WITHIN = 8.0  # degrees

@@ -9,17 +9,12 @@ import pytest
 
 from turned_head import EARS_APART, head_of, smooth_picture
 from urface.config import VariationSettings
+from urface.template import TEMPLATE
 from urface.variations.augment import augment, sample_generator, turn, turn_generator
 from urface.variations.head_mesh import depth_lack, topology
 from urface.variations.head_pose import FIVE, HeadPose, rotation
-from urface.variations.pose import (
-    DEPTH,
-    TEMPLATE,
-    HeadView,
-    is_near_frontal,
-    similarity,
-    turned_view,
-)
+from urface.variations.head_turn import DEPTH, similarity
+from urface.variations.pose import HeadView, is_near_frontal, turned_view
 
 
 def off(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -55,15 +55,16 @@ def make_batch(
             hand = turn_generator(seed + (repeat << 32), draw.epoch, wanted)
             frame, turned = turn(frame, head, settings, hand)
         if slack:
-            top, left = random.integers(0, slack + 1, 2)
+            # Two calls take less than one for an array of two.
+            top, left = random.integers(slack + 1), random.integers(slack + 1)
             frame = frame[top : top + input_size, left : left + input_size]
-        images[row], labels = augment(frame, settings, random, turned)
-        # What an image showed before stays true of it, or unknown, unless we do it as well.
-        own = frames.source.variations[place, told]
-        labels[shown] = np.where(labels[shown] == 1.0, 1.0, own)
-        variations[row, : len(AUGMENTABLE)] = labels
-        variations[row, len(AUGMENTABLE) :] = frames.source.variations[place, given]
+        images[row], variations[row, : len(AUGMENTABLE)] = augment(frame, settings, random, turned)
         places[row] = place
+    known = frames.source.variations[places]
+    # What an image showed before stays true of it, or unknown, unless we do it as well.
+    done = variations[:, shown]
+    variations[:, shown] = np.where(done == 1.0, 1.0, known[:, told])
+    variations[:, len(AUGMENTABLE) :] = known[:, given]
     return FaceBatch(images, frames.source.labels[places], variations, places)
 
 

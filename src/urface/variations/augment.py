@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from urface.config import VariationSettings
@@ -12,18 +14,34 @@ from urface.variations.pose import HeadView, turned_view
 AUGMENTABLE = ("low_resolution", "occlusion", "pose")
 
 
+# Counters of Philox: at first, and once 2^128 of its blocks have been drawn.
+START, FAR = np.zeros(4, np.uint64), np.array([0, 0, 1, 0], np.uint64)
+
+
+class _Key(np.random.bit_generator.ISeedSequence):
+    """Hands Philox its key: the argument of that name is slower, for it asks the system for a seed first."""
+
+    def __init__(self, *key: int) -> None:
+        self.key = np.array(key, np.uint64)
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
+        return self.key
+
+
+def _stream(seed: int, epoch: int, index: int, counter: np.ndarray) -> np.random.Generator:
+    key = _Key(seed & 0xFFFFFFFFFFFFFFFF, (epoch << 40) + index)
+    # NumPy's stubs know only one kind of ISeedSequence.
+    return np.random.Generator(np.random.Philox(key, counter))  # type: ignore[arg-type]
+
+
 def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
     """The random numbers of one image in one epoch: the same whichever worker or rank draws them."""
-    key = np.array([seed & 0xFFFFFFFFFFFFFFFF, (epoch << 40) + index], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key))
+    return _stream(seed, epoch, index, START)
 
 
 def turn_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
     """The random numbers of the image's pose: far along the same stream, so that no other draw moves."""
-    generator = sample_generator(seed, epoch, index)
-    bits = generator.bit_generator
-    assert isinstance(bits, np.random.Philox)
-    return np.random.Generator(bits.jumped())
+    return _stream(seed, epoch, index, FAR)
 
 
 def turn(

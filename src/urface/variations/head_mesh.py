@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import ConvexHull, Delaunay
 from scipy.spatial.distance import cdist
@@ -132,6 +133,7 @@ def _strip(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
     return np.concatenate([first, second]).astype(np.int32)
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
 def head_rings(outline: np.ndarray) -> np.ndarray:
     """[R * W, 3]: the rest of the head around the face's ``outline`` [W, 3], in head coordinates.
 
@@ -139,13 +141,18 @@ def head_rings(outline: np.ndarray) -> np.ndarray:
     surface is round, as a forehead goes over into a skull; downwards it goes back at once, as a jaw
     goes over into a neck.
     """
-    away = outline[:, :2] - FACE_MIDDLE
-    away = away / np.linalg.norm(away, axis=1, keepdims=True)
-    up, down = np.maximum(away[:, 1], 0.0), np.maximum(-away[:, 1], 0.0)
-    reach = EARS_OUT + CROWN_OUT * up**1.5 + NECK_OUT * down
-    share = np.array(RING_SHARES)[:, None]
-    keep = np.sqrt(1.0 - share**2) * (1 - down) + (1.0 - share) ** 2 * down
-    rings = np.empty((len(share), len(outline), 3))
-    rings[..., :2] = outline[:, :2] + away * (share * reach)[..., None]
-    rings[..., 2] = outline[:, 2] * keep - BEHIND * share
-    return rings.reshape(-1, 3)
+    width = outline.shape[0]
+    rings = np.empty((len(RING_SHARES) * width, 3))
+    for w in range(width):
+        x, y = outline[w, 0] - FACE_MIDDLE[0], outline[w, 1] - FACE_MIDDLE[1]
+        length = np.sqrt(x * x + y * y)
+        x, y = x / length, y / length
+        up, down = max(y, 0.0), max(-y, 0.0)
+        reach = EARS_OUT + CROWN_OUT * up * np.sqrt(up) + NECK_OUT * down
+        for r in range(len(RING_SHARES)):
+            share = RING_SHARES[r]
+            keep = np.sqrt(1.0 - share * share) * (1 - down) + (1.0 - share) ** 2 * down
+            rings[r * width + w, 0] = outline[w, 0] + x * share * reach
+            rings[r * width + w, 1] = outline[w, 1] + y * share * reach
+            rings[r * width + w, 2] = outline[w, 2] * keep - BEHIND * share
+    return rings

@@ -5,6 +5,7 @@ Frame of all meshes here: x to the viewer's right, y up, z towards the viewer. D
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -46,11 +47,16 @@ def mean_face() -> np.ndarray:
 
 def rotation(yaw: float, pitch: float, roll: float = 0.0) -> np.ndarray:
     """[3, 3] head to camera: first pitch, then yaw, then roll, in degrees."""
-    a, b, c = np.deg2rad((yaw, pitch, roll))
-    turn = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
-    nod = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
-    tilt = np.array([[np.cos(c), np.sin(c), 0], [-np.sin(c), np.cos(c), 0], [0, 0, 1]])
-    return tilt @ turn @ nod
+    a, b, c = math.radians(yaw), math.radians(pitch), math.radians(roll)
+    sa, ca, sb, cb, sc, cc = (f(x) for x in (a, b, c) for f in (math.sin, math.cos))
+    # tilt @ turn @ nod, multiplied out
+    return np.array(
+        [
+            [cc * ca, sc * cb - cc * sa * sb, sc * sb + cc * sa * cb],
+            [-sc * ca, cc * cb + sc * sa * sb, cc * sb - sc * sa * cb],
+            [-sa, -ca * sb, ca * cb],
+        ]
+    )
 
 
 def angles(turn: np.ndarray) -> HeadPose:

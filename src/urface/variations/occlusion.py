@@ -11,8 +11,11 @@ def occlude(image: np.ndarray, grid: int, blocks: np.ndarray) -> np.ndarray:
     A side that is no multiple of ``grid`` is cut as evenly as whole pixels allow.
     """
     height, width = image.shape[:2]
-    keep = np.ones((grid, grid), dtype=bool)
-    keep.ravel()[blocks] = False
-    rows = np.arange(height) * grid // height
-    columns = np.arange(width) * grid // width
-    return image * keep[rows[:, None], columns][:, :, None]
+    black = image.copy()
+    # Where a block begins: the first pixel whose place times grid reaches it.
+    rows = [-(-height * row // grid) for row in range(grid + 1)]
+    columns = [-(-width * column // grid) for column in range(grid + 1)]
+    for block in blocks.tolist():
+        row, column = divmod(block, grid)
+        black[rows[row] : rows[row + 1], columns[column] : columns[column + 1]] = 0
+    return black

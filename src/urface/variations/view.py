@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from urface.variations.enlarge import Number, colour
+
 FAR = np.float32(-1e9)  # depth is larger nearer
 # Columns of a texture: where in the picture a vertex has its colour (0, 1: x, y), where the mirrored
 # half of the face has it (2, 3), the mirrored colour's share 0..1, the gain on it, and whether the
@@ -12,6 +14,8 @@ FAR = np.float32(-1e9)  # depth is larger nearer
 SHARE, GAIN, THERE = 4, 5, 6
 # Image pixels of depth between four neighbours, half a pixel apart: beyond, an edge runs between them.
 ONE_SURFACE = np.float32(3.0)
+SLIVER = np.float32(1e-3)  # twice the area in square pixels below which a triangle is passed over
+OVERLAP = np.float32(1e-3)  # pixels by which rounding must not tear neighbours apart
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -48,86 +52,112 @@ def rasterise(
     seen: np.ndarray,
     weights: np.ndarray,
 ) -> None:
-    """Fill ``depth`` [H, W], ``seen`` [H, W] (triangle, -1 none) and ``weights`` [H, W, 2].
+    """Fill ``depth`` [H, W], ``seen`` [H, W] (triangle, -1 none) and ``weights`` [T, 6] of those seen.
 
     ``screen`` [V, 3] float32: x right, y down in pixels with centres at +0.5, and depth, larger nearer.
-    Triangles that are turned away are left out.
+    Triangles that are turned away are left out. The weights of a triangle's second and third vertex at
+    (x, y) are a (x - X) + b (y - Y) and c (x - X) + d (y - Y): X, Y, a, b, c, d are its row.
     """
     height, width = depth.shape
     depth[:] = FAR
     seen[:] = -1
-    half, zero, one = np.float32(0.5), np.float32(0.0), np.float32(1.0)
+    half, zero, one, none = np.float32(0.5), np.float32(0.0), np.float32(1.0), np.float32(1e9)
+    from_edge, to_edge = np.empty(3, np.float32), np.empty(3, np.float32)
     for t in range(triangles.shape[0]):
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         x0, y0, z0 = screen[i, 0], screen[i, 1], screen[i, 2]
         x1, y1, z1 = screen[j, 0] - x0, screen[j, 1] - y0, screen[j, 2] - z0
         x2, y2, z2 = screen[k, 0] - x0, screen[k, 1] - y0, screen[k, 2] - z0
         area = x1 * y2 - x2 * y1
-        if area >= zero:  # y points down, so the front is clockwise
+        if area >= -SLIVER:  # y points down, so the front is clockwise
             continue
-        left = max(int(np.ceil(x0 + min(zero, x1, x2) - half)), 0)
-        right = min(int(np.floor(x0 + max(zero, x1, x2) - half)), width - 1)
-        top = max(int(np.ceil(y0 + min(zero, y1, y2) - half)), 0)
-        bottom = min(int(np.floor(y0 + max(zero, y1, y2) - half)), height - 1)
+        left = max(np.ceil(x0 + min(zero, x1, x2) - half), zero)
+        right = min(np.floor(x0 + max(zero, x1, x2) - half), np.float32(width - 1))
+        top = int(max(np.ceil(y0 + min(zero, y1, y2) - half), zero))
+        bottom = int(min(np.floor(y0 + max(zero, y1, y2) - half), np.float32(height - 1)))
+        if left > right or top > bottom:
+            continue
         inverse = one / area
-        w1_step, w2_step = y2 * inverse, -y1 * inverse
+        a, b, c, d = y2 * inverse, -x2 * inverse, -y1 * inverse, x1 * inverse
+        weights[t, 0], weights[t, 1] = x0, y0
+        weights[t, 2], weights[t, 3], weights[t, 4], weights[t, 5] = a, b, c, d
+        z_right, z_down = a * z1 + c * z2, b * z1 + d * z2
+        # Each edge bounds a row from one side, x >= or <= start + slope y, both from the first vertex.
+        start, slope = from_edge, to_edge
+        start[0], slope[0] = zero, -b / a
+        start[1], slope[1] = zero, -d / c
+        start[2], slope[2] = one / (a + c), -(b + d) / (a + c)
+        signs = (a, c, -(a + c))
         for row in range(top, bottom + 1):
-            py = np.float32(row) + half - y0
-            px = np.float32(left) + half - x0
-            w1 = (px * y2 - x2 * py) * inverse
-            w2 = (x1 * py - px * y1) * inverse
-            for column in range(left, right + 1):
-                if w1 >= zero and w2 >= zero and w1 + w2 <= one:
-                    z = z0 + w1 * z1 + w2 * z2
-                    r, c = np.uint32(row), np.uint32(column)
-                    if z > depth[r, c]:
-                        depth[r, c] = z
-                        seen[r, c] = t
-                        weights[r, c, 0] = w1
-                        weights[r, c, 1] = w2
-                w1 += w1_step
-                w2 += w2_step
+            y = np.float32(row) + half - y0
+            low, high = -none, none
+            for edge in range(3):
+                bound = start[edge] + slope[edge] * y
+                if signs[edge] > zero:
+                    low = max(low, bound)
+                elif signs[edge] < zero:
+                    high = min(high, bound)
+            shift = x0 - half
+            first = int(max(left, np.ceil(low + shift - OVERLAP)))
+            last = int(min(right, np.floor(high + shift + OVERLAP)))
+            z = z0 + y * z_down + (np.float32(first) - shift) * z_right
+            r = np.uint32(row)
+            for column in range(first, last + 1):
+                at = np.uint32(column)
+                if z > depth[r, at]:
+                    depth[r, at] = z
+                    seen[r, at] = t
+                z += z_right
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _folded(at: np.float32, size: int) -> np.float32:
-    """A coordinate folded back into 0..size - 1 at the picture's edges."""
-    last = np.float32(size - 1)
-    if at < 0.0:
-        at = -at
-    if at > last:
-        at = at % (2.0 * last)
-        if at > last:
-            at = 2.0 * last - at
-    return at
+# In place for the reason given at ``enlarge.colour``.
+@njit(inline="always")
+def _place(
+    x: Number,
+    y: Number,
+    t: Number,
+    weights: np.ndarray,
+    triangles: np.ndarray,
+    texture: np.ndarray,
+) -> tuple[bool, Number, Number, Number, Number, Number, Number]:
+    """Whether anything is there on triangle ``t`` at (x, y), and its texture but for THERE."""
+    zero = np.float32(0.0)
+    i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+    x, y = x - weights[t, 0], y - weights[t, 1]
+    w1 = x * weights[t, 2] + y * weights[t, 3]
+    w2 = x * weights[t, 4] + y * weights[t, 5]
+    w0 = np.float32(1.0) - w1 - w2
+    there = w0 * texture[i, THERE] + w1 * texture[j, THERE] + w2 * texture[k, THERE]
+    u = w0 * texture[i, 0] + w1 * texture[j, 0] + w2 * texture[k, 0]
+    v = w0 * texture[i, 1] + w1 * texture[j, 1] + w2 * texture[k, 1]
+    share = w0 * texture[i, SHARE] + w1 * texture[j, SHARE] + w2 * texture[k, SHARE]
+    mirrored_u, mirrored_v, gain = zero, zero, zero
+    if share > zero:
+        mirrored_u = w0 * texture[i, 2] + w1 * texture[j, 2] + w2 * texture[k, 2]
+        mirrored_v = w0 * texture[i, 3] + w1 * texture[j, 3] + w2 * texture[k, 3]
+        gain = w0 * texture[i, GAIN] + w1 * texture[j, GAIN] + w2 * texture[k, GAIN]
+    return there >= np.float32(0.5), u, v, mirrored_u, mirrored_v, share, gain
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _colour(picture: np.ndarray, u: np.float32, v: np.float32) -> tuple[float, float, float]:
-    """The bilinear colour of ``picture`` at (u, v), pixels with centres at +0.5."""
-    x = _folded(u - np.float32(0.5), picture.shape[1])
-    y = _folded(v - np.float32(0.5), picture.shape[0])
-    # Unsigned places spare numba the test for a negative one at each of the twelve reads.
-    left = np.uint32(min(int(x), picture.shape[1] - 2))
-    top = np.uint32(min(int(y), picture.shape[0] - 2))
-    right, bottom = left + np.uint32(1), top + np.uint32(1)
-    a, b = x - np.float32(left), y - np.float32(top)
-    one = np.float32(1.0)
-    w00, w01, w10, w11 = (one - a) * (one - b), a * (one - b), (one - a) * b, a * b
-    return (
-        w00 * picture[top, left, 0]
-        + w01 * picture[top, right, 0]
-        + w10 * picture[bottom, left, 0]
-        + w11 * picture[bottom, right, 0],
-        w00 * picture[top, left, 1]
-        + w01 * picture[top, right, 1]
-        + w10 * picture[bottom, left, 1]
-        + w11 * picture[bottom, right, 1],
-        w00 * picture[top, left, 2]
-        + w01 * picture[top, right, 2]
-        + w10 * picture[bottom, left, 2]
-        + w11 * picture[bottom, right, 2],
-    )
+@njit(inline="always")
+def _shown(
+    picture: np.ndarray,
+    u: Number,
+    v: Number,
+    mirrored_u: Number,
+    mirrored_v: Number,
+    share: Number,
+    gain: Number,
+) -> tuple[Number, Number, Number]:
+    """The colour that a texture makes of the picture."""
+    red, green, blue = colour(picture, u, v)
+    if share > np.float32(0.0):
+        most = np.float32(255.0)
+        r, g, b = colour(picture, mirrored_u, mirrored_v)
+        red += share * (min(most, r * gain) - red)
+        green += share * (min(most, g * gain) - green)
+        blue += share * (min(most, b * gain) - blue)
+    return red, green, blue
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -145,66 +175,78 @@ def paint(
 
     ``texture`` [V, 7] float32, columns by the names above; where a vertex is not there the backdrop
     [H, W, 3] uint8 shows. Four neighbours on one surface take one sample of the picture at the middle
-    of two opposite ones: that is as sharp, for the picture is of twice the side too.
+    of two opposite ones: that is as sharp, for the ``picture``, as ``enlarged`` packs it, is of twice the
+    side too.
     """
     height, width = image.shape[:2]
-    half, zero, most = np.float32(0.5), np.float32(0.0), np.float32(255.0)
-    at = np.zeros((4, 6), np.float32)
+    half, zero, one = np.float32(0.5), np.float32(0.0), np.float32(1.0)
     for row in range(height):
         for column in range(width):
-            y, x = 2 * row, 2 * column
-            a, b, c, d = depth[y, x], depth[y, x + 1], depth[y + 1, x], depth[y + 1, x + 1]
-            flat = max(a, b, c, d) - min(a, b, c, d) < ONE_SURFACE and a > FAR
-            stride = 3 if flat else 1
-            covered, tries = 0, 0
-            for sub in range(0, 4, stride):
-                tries += 1
-                seen_here = seen[y + sub // 2, x + sub % 2]
-                if seen_here < 0:
-                    continue
-                t = np.uint32(seen_here)
-                i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-                w1, w2 = (
-                    weights[y + sub // 2, x + sub % 2, 0],
-                    weights[y + sub // 2, x + sub % 2, 1],
-                )
-                w0 = np.float32(1.0) - w1 - w2
-                if w0 * texture[i, THERE] + w1 * texture[j, THERE] + w2 * texture[k, THERE] < half:
-                    continue
-                to = at[covered]
-                to[0] = w0 * texture[i, 0] + w1 * texture[j, 0] + w2 * texture[k, 0]
-                to[1] = w0 * texture[i, 1] + w1 * texture[j, 1] + w2 * texture[k, 1]
-                to[SHARE] = w0 * texture[i, SHARE] + w1 * texture[j, SHARE] + w2 * texture[k, SHARE]
-                if to[SHARE] > zero:
-                    to[2] = w0 * texture[i, 2] + w1 * texture[j, 2] + w2 * texture[k, 2]
-                    to[3] = w0 * texture[i, 3] + w1 * texture[j, 3] + w2 * texture[k, 3]
-                    to[GAIN] = w0 * texture[i, GAIN] + w1 * texture[j, GAIN] + w2 * texture[k, GAIN]
-                covered += 1
-            samples, each = covered, np.float32(1.0) / np.float32(tries)
-            behind = np.float32(tries - covered) * each
-            if flat and covered == 2:
-                samples, each = 1, np.float32(1.0)
-                one_mirrored = (at[0, SHARE] > zero) != (at[1, SHARE] > zero)
-                for q in range(6):
-                    at[0, q] = (at[0, q] + at[1, q]) * half
-                if one_mirrored:  # the other has no place in the mirrored half
-                    at[0, SHARE] = zero
+            y, x = np.uint32(2 * row), np.uint32(2 * column)
+            below, beside = y + np.uint32(1), x + np.uint32(1)
+            a, b, c, d = depth[y, x], depth[y, beside], depth[below, x], depth[below, beside]
+            farthest, nearest = min(a, b, c, d), max(a, b, c, d)
+            if nearest == FAR:
+                for q in range(3):
+                    image[row, column, q] = backdrop[row, column, q]
+                continue
+            flat = nearest - farthest < ONE_SURFACE
+            px, py = np.float32(x) + half, np.float32(y) + half
             red = green = blue = zero
-            for sub in range(samples):
-                r, g, b_ = _colour(picture, at[sub, 0], at[sub, 1])
-                share = at[sub, SHARE]
-                if share > zero:
-                    mr, mg, mb = _colour(picture, at[sub, 2], at[sub, 3])
-                    gain = at[sub, GAIN]
-                    r += share * (min(most, mr * gain) - r)
-                    g += share * (min(most, mg * gain) - g)
-                    b_ += share * (min(most, mb * gain) - b_)
-                red, green, blue = red + r, green + g, blue + b_
+            if flat:
+                tries = 1
+                t, other = np.uint32(seen[y, x]), np.uint32(seen[below, beside])
+                if t == other:  # what lies in the middle of the two is the mean of both
+                    px, py = px + half, py + half
+                there, u, v, mu, mv, share, gain = _place(px, py, t, weights, triangles, texture)
+                covered = 1 if there else 0
+                if t != other:
+                    there, u2, v2, mu2, mv2, share2, gain2 = _place(
+                        px + one, py + one, other, weights, triangles, texture
+                    )
+                    tries = 2
+                    if covered and there:
+                        if (share > zero) != (
+                            share2 > zero
+                        ):  # one has no place in the mirrored half
+                            share = share2 = zero
+                        u, v, mu, mv = (
+                            (u + u2) * half,
+                            (v + v2) * half,
+                            (mu + mu2) * half,
+                            (mv + mv2) * half,
+                        )
+                        share, gain = (share + share2) * half, (gain + gain2) * half
+                        tries = 1
+                    elif there:
+                        u, v, mu, mv, share, gain, covered = u2, v2, mu2, mv2, share2, gain2, 1
+                if covered:
+                    red, green, blue = _shown(picture, u, v, mu, mv, share, gain)
+            else:
+                tries, covered = 4, 0
+                for sub in range(4):
+                    right, down = np.uint32(sub % 2), np.uint32(sub // 2)
+                    found = seen[y + down, x + right]
+                    if found >= 0:
+                        there, u, v, mu, mv, share, gain = _place(
+                            px + np.float32(right),
+                            py + np.float32(down),
+                            np.uint32(found),
+                            weights,
+                            triangles,
+                            texture,
+                        )
+                        if there:
+                            covered += 1
+                            r, g, b = _shown(picture, u, v, mu, mv, share, gain)
+                            red, green, blue = red + r, green + g, blue + b
+            each = one / np.float32(tries)
             red, green, blue = red * each + half, green * each + half, blue * each + half
-            if behind > zero:
-                red += behind * backdrop[row, column, 0]
-                green += behind * backdrop[row, column, 1]
-                blue += behind * backdrop[row, column, 2]
-            image[row, column, 0] = np.uint8(red)
-            image[row, column, 1] = np.uint8(green)
-            image[row, column, 2] = np.uint8(blue)
+            if covered < tries:
+                behind = np.float32(tries - covered) * each
+                red += behind * np.float32(backdrop[row, column, 0])
+                green += behind * np.float32(backdrop[row, column, 1])
+                blue += behind * np.float32(backdrop[row, column, 2])
+            image[row, column, 0] = np.uint8(np.int32(red))
+            image[row, column, 1] = np.uint8(np.int32(green))
+            image[row, column, 2] = np.uint8(np.int32(blue))
