@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mutation import SLOWEST, refused
+from mutation import SLOWEST, bounded_memory, refused
 from urface.data.decode import DecodeError, encode_jpeg, encode_png
 from urface.data.open import open_faces
 from urface.data.record_check import check_records
@@ -200,6 +200,14 @@ def test_a_length_beyond_the_cap_is_refused_before_it_is_read(tmp_path: Path) ->
         open_records(path).read(0)
 
 
+def test_a_number_of_labels_beyond_the_cap_is_refused_before_they_are_read(tmp_path: Path) -> None:
+    """Found by the long fuzzing: 2^31 labels made the reader ask for 11 GB."""
+    path = raw_set(tmp_path, {0: HEADER.pack(1 << 31, 0.0, 0, 0) + bytes(100)})
+    for read in (open_records(path).head, open_records(path).read):
+        with bounded_memory(), pytest.raises(DecodeError, match="2,147,483,648 labels"):
+            read(0)
+
+
 def test_parts_beyond_the_cap_are_refused(tmp_path: Path) -> None:
     part = bytes(4_000_000)
     with open(tmp_path / "train.rec", "wb") as out:
@@ -331,6 +339,7 @@ def test_500_damaged_sets_are_read_or_refused_with_typed_errors(tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_10000_damaged_sets_are_read_or_refused_with_typed_errors(tmp_path: Path) -> None:
     _fuzz(tmp_path, 10_000)
 

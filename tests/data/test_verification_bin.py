@@ -280,6 +280,7 @@ def test_1000_damaged_sets_are_read_or_refused_with_typed_errors(path: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_10000_damaged_sets_are_read_or_refused_with_typed_errors(path: Path) -> None:
     _fuzz(path, 10_000)
 

@@ -92,9 +92,8 @@ class RecordFile:
         offset = int(self.offsets[place])
         try:
             head = read_extent(self.descriptor, offset, self.size, HEAD_BYTES).head
-            if HEADER.size + 4 * _label_count(head) + 12 > HEAD_BYTES == len(head):
-                # More labels than the usual: read as much as they take.
-                wanted = HEADER.size + 4 * _label_count(head) + 12
+            wanted = HEADER.size + 4 * _label_count(head) + 12
+            if wanted > HEAD_BYTES == len(head):  # more labels than the usual
                 head = read_extent(self.descriptor, offset, self.size, wanted).head
             return parse_head(head)
         except (DecodeError, OSError) as error:
@@ -155,7 +154,10 @@ def whole_label(labels: np.ndarray) -> int:
 def _label_count(payload: bytes) -> int:
     if len(payload) < HEADER.size:
         raise DecodeError(f"a record of {len(payload)} bytes: it ends within its labels")
-    return int.from_bytes(payload[:4], "little")
+    count = int.from_bytes(payload[:4], "little")
+    if count > MAX_LABELS:
+        raise DecodeError(f"{count:,} labels: at most {MAX_LABELS:,} are read")
+    return count
 
 
 def _labels(payload: bytes) -> tuple[np.ndarray, int]:
@@ -163,8 +165,6 @@ def _labels(payload: bytes) -> tuple[np.ndarray, int]:
     count = _label_count(payload)
     if count == 0:
         return np.frombuffer(payload, "<f4", 1, 4), HEADER.size
-    if count > MAX_LABELS:
-        raise DecodeError(f"{count:,} labels: at most {MAX_LABELS:,} are read")
     start = HEADER.size + 4 * count
     if len(payload) < start:
         raise DecodeError(f"a record of {len(payload)} bytes: it ends within its {count} labels")
