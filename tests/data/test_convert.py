@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,18 @@ def test_webp_becomes_png_for_record_readers_and_the_note_says_so(tmp_path: Path
     np.testing.assert_array_equal(found.image(0), decode_image(webp))
     convert(source, tmp_path / "o.tar", progress=False)
     assert open_faces(tmp_path / "o.tar").read(0) == webp
+
+
+def test_images_in_celebas_frame_are_cut_to_the_template(tmp_path: Path) -> None:
+    (tmp_path / "in" / "7").mkdir(parents=True)
+    frame = RANDOM.integers(0, 256, (218, 178, 3), np.uint8)
+    (tmp_path / "in" / "7" / "x.jpg").write_bytes(encode_jpeg(frame))
+    source = replace(open_faces(tmp_path / "in"), celeba_frame=np.array([True]))
+    done = convert(source, tmp_path / "o.tar", progress=False)
+    assert done.notes == ["1 images were encoded anew, as PNG"]
+    found = open_faces(tmp_path / "o.tar")
+    assert found.keys == ["7/x.png"]
+    np.testing.assert_array_equal(found.image(0), source.image(0))
 
 
 def test_the_commands_convert_check_and_repair(
