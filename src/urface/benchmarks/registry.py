@@ -6,13 +6,14 @@ import importlib
 from pathlib import Path
 from typing import NamedTuple
 
+from urface.atomic import atomic_folder
 from urface.benchmarks.benchmark import Benchmark
 from urface.types import UserError
 
 
 class Entry(NamedTuple):
-    """A benchmark: ``module`` in urface.benchmarks has ``read(root) -> Benchmark``, ``miniature`` in
-    urface.benchmarks.miniatures has ``write(root, seed)``; both are imported when wanted."""
+    """A benchmark: ``module`` in urface.benchmarks has ``read(root, name) -> Benchmark``, ``miniature`` in
+    urface.benchmarks.miniatures has ``write(root, name, seed)``; both are imported when wanted."""
 
     title: str
     module: str
@@ -39,11 +40,16 @@ def read_benchmark(name: str, root: str | Path) -> Benchmark:
 
 
 def write_miniature(name: str, root: str | Path, seed: int = 0) -> None:
-    """A small data set of synthetic faces in the exact layout of ``name``, whole or not at all."""
-    entry = _entry(name)
-    importlib.import_module(f"urface.benchmarks.miniatures.{entry.miniature}").write(
-        Path(root), name, seed
-    )
+    """A small data set of synthetic faces in the exact layout of ``name``, whole or not at all.
+
+    Raises UserError for an unknown name, and where ``root`` is there and is no empty folder.
+    """
+    entry, root = _entry(name), Path(root)
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise UserError(f"{root}: not an empty folder: choose another place")
+    writer = importlib.import_module(f"urface.benchmarks.miniatures.{entry.miniature}")
+    with atomic_folder(root) as folder:  # a new empty folder: the writer need not care
+        writer.write(folder, name, seed)
 
 
 def _entry(name: str) -> Entry:
