@@ -102,10 +102,14 @@ def fuzz(files: Sequence[Path], read: Callable[[], object], rounds: int, seed: i
             read()
         except UserError as error:
             refused += 1
-            assert str(error).strip(), f"round {number}: an empty message"
+            _check_message(str(error), number)
         except BaseException as error:
             raise AssertionError(f"round {number}, {file.name}: {error!r} of {data!r}") from error
         finally:
             file.write_bytes(whole[file])
     assert refused > 0, f"none of {rounds} mutations was refused"
     return refused
+
+
+def _check_message(message: str, number: int) -> None:
+    assert message.strip(), f"round {number}: an empty message"

@@ -1,1 +1,1 @@
-"""Writers of small data sets in the exact layouts of the real ones, from synthetic faces; one file a layout."""
+"""Small data sets in the exact layouts of the real ones, written from synthetic faces; one file a layout."""
