@@ -23,7 +23,7 @@ def write(root: Path, name: str, seed: int) -> None:
     protocol = root / "Protocol"
     protocol.mkdir()
     for view, shots_of in views.items():
-        listed = []
+        listed: list[str] = []
         for person, shots in enumerate(shots_of, start=1):
             folder = root / "Data" / "Images" / f"{person:03d}" / view
             folder.mkdir(parents=True)
