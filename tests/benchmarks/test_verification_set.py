@@ -10,7 +10,8 @@ import pytest
 from benchmarks.tiny import image, number_of
 from urface.benchmarks.registry import BENCHMARKS, read_benchmark
 from urface.data.decode import DecodeError
-from urface.data.verification_bin import write_verification_bin
+from urface.data.pair_folder import write_pair_folder
+from urface.data.verification_bin import read_verification_bin, write_verification_bin
 from urface.types import UserError
 
 IN_BINS = [
@@ -43,6 +44,17 @@ def test_each_name_is_read_from_its_file_and_from_its_folder(tmp_path: Path, nam
         assert task.same.tolist() == SAME.tolist()
         assert task.fold.tolist() == [k for k in range(10) for _ in range(2)]
         assert number_of(benchmark.images.read(17)) == 17
+
+
+@pytest.mark.parametrize("name", ["agedb_30", "lfw", "cfp_fp", "calfw"])
+def test_the_safe_form_of_a_file_is_the_same_benchmark(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, name, distinct(40))
+    write_pair_folder(tmp_path / "safe", read_verification_bin(path))
+    one, other = (read_benchmark(name, root) for root in (path, tmp_path / "safe"))
+    assert other.images.keys == one.images.keys
+    assert other.pairs[0].same.tolist() == one.pairs[0].same.tolist()
+    assert other.templates.subjects.tolist() == one.templates.subjects.tolist()
+    assert number_of(other.images.read(17)) == 17
 
 
 def test_an_image_of_several_pairs_is_one_and_pairs_connect_people(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from urface.benchmarks.benchmark import Benchmark, ImageSet, PairTask, Templates
 from urface.benchmarks.image_pairs import MEASURES, fold_by_blocks
 from urface.data.decode import decode_image
+from urface.data.pair_folder import PAIRS, read_pair_folder
 from urface.data.verification_bin import read_verification_bin
 from urface.types import UserError
 
@@ -33,16 +34,19 @@ class _EncodedImages:
 
 
 def find_bin(root: Path, name: str) -> Path | None:
-    """The ``.bin`` that ``root`` is, or ``<name>.bin`` in the folder ``root``, or None."""
+    """The ``.bin`` that ``root`` is, or ``<name>.bin`` or a safe form's table in the folder, or None."""
     if root.is_file():
-        return root if root.suffix.lower() == ".bin" else None
-    return root / f"{name}.bin" if (root / f"{name}.bin").is_file() else None
+        return root if root.suffix.lower() == ".bin" or root.name == PAIRS else None
+    if (root / f"{name}.bin").is_file():
+        return root / f"{name}.bin"
+    # LFW is also handed around with a pairs.csv of its own; the safe form has its images beside it.
+    return root / PAIRS if (root / PAIRS).is_file() and (root / "images").is_dir() else None
 
 
 def read(root: Path, name: str) -> Benchmark:
-    """The pairs of ``<name>.bin``; an image that occurs in several pairs is embedded once.
+    """The pairs of ``<name>.bin``, or of its safe form, a folder of ``images`` and ``pairs.csv``.
 
-    An image's key is its first place in the file, six digits from 000000. A ``.bin`` names nobody:
+    An image that occurs in several pairs is embedded once. Its key is its first place in the file, six digits from 000000. A ``.bin`` names nobody:
     subjects are what its pairs of one person connect, so one person may count as several.
     Raises UserError where there is no such file, where it is malformed, where ten folds of equal size
     cannot be made of it, or where all pairs are of one kind. An image that cannot be decoded is a
@@ -51,7 +55,8 @@ def read(root: Path, name: str) -> Benchmark:
     path = find_bin(root, name)
     if path is None:
         raise UserError(f"{root}: no {name}.bin in it, and it is none")
-    found = read_verification_bin(path)
+    safe = path.name == PAIRS
+    found = read_pair_folder(path.parent) if safe else read_verification_bin(path)
     same = np.asarray(found.same, bool)
     fold = fold_by_blocks(len(same), path)
     if same.all() or not same.any():
