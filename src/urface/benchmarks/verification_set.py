@@ -46,8 +46,9 @@ def find_bin(root: Path, name: str) -> Path | None:
 def read(root: Path, name: str) -> Benchmark:
     """The pairs of ``<name>.bin``, or of its safe form, a folder of ``images`` and ``pairs.csv``.
 
-    An image that occurs in several pairs is embedded once. Its key is its first place in the file, six digits from 000000. A ``.bin`` names nobody:
-    subjects are what its pairs of one person connect, so one person may count as several.
+    An image that occurs in several pairs is embedded once. Its key is its first place in the file, six
+    digits from 000000. A ``.bin`` names nobody: subjects are what its pairs of one person connect, so
+    one person may count as several.
     Raises UserError where there is no such file, where it is malformed, where ten folds of equal size
     cannot be made of it, or where all pairs are of one kind. An image that cannot be decoded is a
     failure, found when it is read.
