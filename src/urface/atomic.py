@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,28 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a new empty folder beside ``path``; on success it is renamed to ``path``.
+
+    On any error it is removed and ``path`` stays as it was. Raises OSError where ``path`` is a file or
+    a folder that holds anything. Its files are not synced: whole after a kill, not after a power cut.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    temporary.mkdir()
+    try:
+        yield temporary
+        try:
+            os.rename(temporary, target)  # takes the place of an empty folder, and of nothing else
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(target)) from None
+        sync_directory(target.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:

@@ -6,20 +6,33 @@ import importlib
 from pathlib import Path
 from typing import NamedTuple
 
+from urface.atomic import atomic_folder
 from urface.benchmarks.benchmark import Benchmark
 from urface.types import UserError
 
 
 class Entry(NamedTuple):
-    """A benchmark: ``module`` in urface.benchmarks has ``read(root) -> Benchmark``, ``miniature`` in
-    urface.benchmarks.miniatures has ``write(root, seed)``; both are imported when wanted."""
+    """A benchmark: ``module`` in urface.benchmarks has ``read(root, name) -> Benchmark``, ``miniature`` in
+    urface.benchmarks.miniatures has ``write(root, name, seed)``; both are imported when wanted."""
 
     title: str
     module: str
     miniature: str
 
 
-BENCHMARKS: dict[str, Entry] = {}
+# Pairs of images or videos.
+BENCHMARKS: dict[str, Entry] = {
+    "lfw": Entry("LFW", "lfw", "lfw"),
+    "cfp_ff": Entry("CFP-FF", "cfp", "cfp"),
+    "cfp_fp": Entry("CFP-FP", "cfp", "cfp"),
+    "agedb_30": Entry("AgeDB-30", "verification_set", "verification_set"),
+    "calfw": Entry("CALFW", "calfw", "verification_set"),
+    "cplfw": Entry("CPLFW", "calfw", "verification_set"),
+    "xqlfw": Entry("XQLFW", "lfw", "verification_set"),
+    "vgg2_fp": Entry("VGG2-FP", "verification_set", "verification_set"),
+    "sllfw": Entry("SLLFW", "verification_set", "verification_set"),
+    "ytf": Entry("YouTube Faces", "ytf", "ytf"),
+}
 
 
 def read_benchmark(name: str, root: str | Path) -> Benchmark:
@@ -39,11 +52,22 @@ def read_benchmark(name: str, root: str | Path) -> Benchmark:
 
 
 def write_miniature(name: str, root: str | Path, seed: int = 0) -> None:
-    """A small data set of synthetic faces in the exact layout of ``name``, whole or not at all."""
+    """A small data set of synthetic faces in the exact layout of ``name``, whole or not at all.
+
+    Raises UserError for an unknown name, and where ``root`` is there and is no empty folder.
+    """
     entry = _entry(name)
-    importlib.import_module(f"urface.benchmarks.miniatures.{entry.miniature}").write(
-        Path(root), name, seed
-    )
+    check_empty(root)
+    writer = importlib.import_module(f"urface.benchmarks.miniatures.{entry.miniature}")
+    with atomic_folder(root) as folder:  # a new empty folder: the writer need not care
+        writer.write(folder, name, seed)
+
+
+def check_empty(root: str | Path) -> None:
+    """Raise UserError where ``root`` is there and is no empty folder."""
+    place = Path(root)
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise UserError(f"{place}: not an empty folder: choose another place")
 
 
 def _entry(name: str) -> Entry:
