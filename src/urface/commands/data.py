@@ -11,7 +11,9 @@ EXAMPLES = """\
   urface data synthesize faces --identities 100 --shots 10
   urface data landmarks faces.tar -o meshes.parquet
   urface data info faces.tar
-  urface data check faces/manifest.parquet"""
+  urface data inspect faces.tar
+  urface data check faces/manifest.parquet --against test.tar
+  urface data dedup faces.tar cleaned"""
 COMMANDS = {
     "synthesize": Command(
         "urface.commands.synthesize", "write synthetic faces with their labels as a data set"
@@ -20,7 +22,11 @@ COMMANDS = {
         "urface.commands.landmarks", "find the face meshes that pose augmentation turns"
     ),
     "info": Command("urface.commands.info", "count images and people, and what is known to vary"),
-    "check": Command("urface.commands.check", "decode every image and name those that fail"),
+    "inspect": Command("urface.commands.inspect", "formats, sizes, people, broken headers"),
+    "check": Command(
+        "urface.commands.check", "damaged and duplicate images, shared people, likely wrong labels"
+    ),
+    "dedup": Command("urface.commands.dedup", "a copy without damaged and duplicate images"),
 }
 
 
