@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
-from scipy.special import ndtri
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from scipy.special import ndtr, ndtri
 
 from urface.figures.style import (
     MUTED,
@@ -66,10 +66,10 @@ def det_figure(curves: Sequence[tuple[str, Det]]) -> Figure:
             axes.plot(x, ndtri(det.fnmr[shown]), label=name, **style)
             if shown.any():
                 floor = min(floor, float(det.fmr[shown].min()), float(det.fnmr[shown].min()))
-        ticks = [tick for tick in DET_TICKS if tick >= floor / 3]
+        ticks = [tick for tick in DET_TICKS if tick >= floor / 2]
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(FixedLocator([float(ndtri(tick)) for tick in ticks]))
-            axis.set_major_formatter(FixedFormatter([_percent(tick) for tick in ticks]))
+            axis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * ndtr(x):.3g}"))
             axis.set_minor_locator(NullLocator())
         limits = (float(ndtri(floor / 2)), float(ndtri(0.6)))
         axes.set_xlim(*limits)
@@ -162,9 +162,7 @@ def _line(number: int, points: int) -> dict[str, Any]:
 def _finish(figure: Figure, axes: Axes, names: Sequence[str]) -> None:
     axes.grid(axis="both")
     axes.set_axisbelow(True)
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        axis.set_ticks([tick for tick in axis.get_ticklocs() if low <= tick <= high])
     handles = [Line2D([], [], label=name, **line_style(i)) for i, name in enumerate(names)]
     figure.legend(handles=handles, loc="upper center", handlelength=3.2, borderaxespad=0.2)
-
-
-def _percent(rate: float) -> str:
-    return f"{100 * rate:g}"
