@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from urface.cli import main
 from urface.data.decode import encode_png
 from urface.data.open import open_faces
 from urface.evaluation.data_audit import audit_identities, name_findings
-from urface.types import UserError
+from urface.types import FaceEmbedding, UserError
 
 PEOPLE, IMAGES = 60, 8
 
@@ -82,3 +84,31 @@ def test_a_set_of_damaged_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a" / "0.png").write_bytes(b"x")
     with pytest.raises(UserError, match="none of its images"):
         audit_identities(embed, open_faces(tmp_path), progress=False)
+
+
+def test_check_with_a_model_lists_candidates_and_still_ends_with_0(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, labels = features(seed=1)
+    names = [f"person{label:02}" for label in labels]
+    names[100] = "person03"
+    write(tmp_path / "faces", values, names)
+    monkeypatch.setattr("urface.embedder.load", lambda path: Pixels())
+    found = tmp_path / "found.parquet"
+    arguments = [str(tmp_path / "faces"), "--near", "0", "--model", "any", "-o", str(found)]
+    assert main(["data", "check", *arguments]) == 0
+    captured = capsys.readouterr()
+    assert "person03/100.png: looks like person12 (cosine" in captured.out
+    assert "labels flagged as likely wrong" in captured.err
+    assert pq.read_table(found)["kind"].to_pylist().count("label") == captured.out.count(
+        "looks like"
+    )
+
+
+class Pixels:
+    """In place of a model: a face's pixels are its features."""
+
+    def embed(self, faces: Sequence[np.ndarray], batch_size: int) -> FaceEmbedding:
+        mean = embed(faces)[:, None].astype(np.float32)
+        mean /= np.linalg.norm(mean, axis=2, keepdims=True)
+        return FaceEmbedding(mean, np.ones(mean.shape[:2]), np.ones(mean.shape[:2]))

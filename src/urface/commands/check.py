@@ -21,7 +21,8 @@ decoded; images that are there twice, by bytes, by pixels and nearly so; with --
 and the identities' names that another set has too; with --model also the people that it shares by
 their faces, people under two names, and labels that are likely wrong, the most suspect first.
 
-The exit code is 0 where nothing was found and 2 where anything was."""
+The exit code is 0 where nothing was found and 2 where anything was; what --model finds are
+candidates for a look, which do not change it."""
 EXAMPLES = """\
   urface data check faces.tar
   urface data check train.tar --against test.tar --near 0 > shared.txt
@@ -65,13 +66,14 @@ def run(arguments: list[str]) -> int:
         from urface.evaluation.data_audit import name_findings
 
         findings += name_findings(source, other)
+    facts = len(findings)
     if given.model:
         findings += _by_model(given, source, other)
     for finding in findings:
         print(finding.line())
     if given.output:
         write_findings(given.output, findings)
-    return 2 if findings else 0
+    return 2 if facts else 0
 
 
 def check_near(bits: int) -> None:

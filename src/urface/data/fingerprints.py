@@ -25,7 +25,7 @@ ROWS, COLUMNS = np.array(_ORDER[1 : BITS + 1]).T
 
 @dataclass(frozen=True, eq=False)
 class Fingerprints:
-    """Of N images, 40 bytes each, so that millions fit.
+    """Of N images, 48 bytes each, so that millions fit.
 
     content  [N, 2] uint64, the first half of the SHA-256 of the file
     pixels   [N, 2] uint64, the same of the decoded image's shape and pixels; 0 where it cannot be decoded
