@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from urface.data.decode import encode_jpeg
 from urface.data.duplicates import Duplicate, find_duplicates
 from urface.data.fingerprints import likeness, look_of, take_fingerprints
 from urface.data.open import open_faces
@@ -120,3 +121,22 @@ def test_likeness_is_a_correlation() -> None:
     flat = np.full((8, 8, 3), 7, np.uint8)
     assert likeness(flat, flat + 9) == 1.0
     assert likeness(face, flat) == 0.0
+
+
+def test_many_frames_of_one_look_are_told_without_comparing_all_with_all(
+    pictures: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    face = pictures["p00/0.png"]
+    (tmp_path / "a").mkdir()
+    for quality in range(60, 100):
+        (tmp_path / "a" / f"{quality}.jpg").write_bytes(encode_jpeg(face, quality))
+    compared: list[int] = []
+
+    def counting(sources: object, pairs: np.ndarray, progress: bool) -> list[float]:
+        compared.append(len(pairs))
+        return [1.0] * len(pairs)
+
+    monkeypatch.setattr("urface.data.duplicates.likenesses", counting)
+    found, _ = duplicates(tmp_path)
+    assert len(found) == 39
+    assert compared[0] < 5 * 40

@@ -107,14 +107,16 @@ def _near(
                 elif not offset and low < high:
                     candidates[high, low] = distance
 
-    for look in np.flatnonzero(np.diff(starts) > 1).tolist():
+    # Against the first of a look only: a thousand frames that look alike are no million candidates.
+    def first_of(look: int) -> np.ndarray:
         group = showing(look)
-        if offset:
-            consider(group[group < offset], group[group >= offset][:1], 0)
-        else:
-            consider(group[1:], group[:1], 0)
+        return group[group >= offset][:1] if offset else group[:1]
+
+    for look in np.flatnonzero(np.diff(starts) > 1).tolist():
+        consider(showing(look), first_of(look), 0)
     for (one, other), distance in zip(pairs.tolist(), apart.tolist(), strict=True):
-        consider(showing(one), showing(other), distance)
+        consider(showing(one), first_of(other), distance)
+        consider(showing(other), first_of(one), distance)
     wanted = np.array(sorted(candidates), np.int64).reshape(-1, 2)
     both, local = (sources[0], sources[-1]), wanted - [0, offset]
     found: dict[int, Duplicate] = {}
