@@ -139,4 +139,4 @@ def test_many_frames_of_one_look_are_told_without_comparing_all_with_all(
     monkeypatch.setattr("urface.data.duplicates.likenesses", counting)
     found, _ = duplicates(tmp_path)
     assert len(found) == 39
-    assert compared[0] < 5 * 40
+    assert compared[0] < 40 * 39 / 2 / 3  # a third of all with all
