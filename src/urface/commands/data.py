@@ -10,8 +10,10 @@ EXAMPLES = """\
   urface data make-miniature lfw small/lfw
   urface data landmarks faces.tar -o meshes.parquet
   urface data info faces.tar
-  urface data check faces/manifest.parquet
-  urface data convert faces_emore/train.rec faces.tar"""
+  urface data convert faces_emore/train.rec faces.tar
+  urface data inspect faces.tar
+  urface data check faces/manifest.parquet --against test.tar
+  urface data dedup faces.tar cleaned"""
 COMMANDS = {
     "synthesize": Command(
         "urface.commands.synthesize", "write synthetic faces with their labels as a data set"
@@ -23,11 +25,15 @@ COMMANDS = {
         "urface.commands.landmarks", "find the face meshes that pose augmentation turns"
     ),
     "info": Command("urface.commands.info", "count images and people, and what is known to vary"),
-    "check": Command("urface.commands.check", "decode every image and name those that fail"),
     "convert": Command(
         "urface.commands.convert", "copy a data set into another container, byte for byte"
     ),
     "repair": Command("urface.commands.repair", "rebuild a RecordIO index, leave off a cut tail"),
+    "inspect": Command("urface.commands.inspect", "formats, sizes, people, broken headers"),
+    "check": Command(
+        "urface.commands.check", "damaged and duplicate images, shared people, likely wrong labels"
+    ),
+    "dedup": Command("urface.commands.dedup", "a copy without damaged and duplicate images"),
 }
 
 

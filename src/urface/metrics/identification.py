@@ -62,13 +62,13 @@ def search_outcomes(
     probe_ids [N], gallery_ids [M]; an identity may have several gallery entries, of which the best
     counts. Raises UserError where sizes do not add up, a score is infinite, or a list is empty.
     """
-    probe_codes, gallery_codes = _codes(probe_ids, gallery_ids)
+    probe_codes, gallery_codes = codes_of(probe_ids, gallery_ids)
     mated = np.isin(probe_codes, gallery_codes)
     mate = np.full(len(probe_codes), np.nan)
     other = np.full(len(probe_codes), np.nan)
     better = np.zeros(len(probe_codes), dtype=np.int64)
     start = 0
-    for part in _parts(scores, len(gallery_codes)):
+    for part in parts_of(scores, len(gallery_codes)):
         stop = start + len(part)
         if stop > len(probe_codes):
             raise UserError(f"there are more rows of scores than the {len(probe_codes)} probes")
@@ -85,7 +85,7 @@ def search_outcomes(
     return SearchOutcomes(mated, mate, other, better)
 
 
-def _codes(
+def codes_of(
     probe_ids: Sequence[Any] | np.ndarray, gallery_ids: Sequence[Any] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Identities as small integers, equal where the identities are."""
@@ -101,7 +101,7 @@ def _codes(
     return codes[: len(probes)], codes[len(probes) :]
 
 
-def _parts(scores: Scores, columns: int) -> Iterable[np.ndarray]:
+def parts_of(scores: Scores, columns: int) -> Iterable[np.ndarray]:
     """The rows of ``scores`` in order, checked, at most CELLS_AT_ONCE scores at a time."""
     rows = max(1, CELLS_AT_ONCE // columns)
     for block in [scores] if isinstance(scores, np.ndarray) else scores:

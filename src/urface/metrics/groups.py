@@ -1,0 +1,189 @@
+"""Error rates by group of people at one threshold for all: who bears the errors (ISO/IEC 19795-10)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from urface.metrics.comparisons import checked
+from urface.metrics.intervals import Rate, rate, withheld
+from urface.types import UserError
+
+MIN_TRIALS = 100  # at 100 trials without an error the interval still reaches to 3.6%
+BETWEEN = " x "
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """A group: FMR and FNMR of its pairs, FTA of its images (None where images were not given)."""
+
+    group: str
+    fmr: Rate
+    fnmr: Rate
+    fta: Rate | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return {
+            "group": self.group,
+            "fmr": self.fmr.to_dict(),
+            "fnmr": self.fnmr.to_dict(),
+            "fta": None if self.fta is None else self.fta.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Disparity:
+    """A rate's spread over the groups whose rate is given.
+
+    ratio   worst over median; None where the median is 0 or fewer than two groups have the rate
+    low     the ratio that is sure: the lower bound of the worst group over the upper bound of the middle one
+    worst   the group
+    groups  how many have the rate
+    """
+
+    ratio: float | None
+    low: float | None
+    worst: str
+    groups: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """The rows by name of group, those of pairs between two groups apart, and those of everybody.
+
+    between  impostor pairs whose people are of two groups, ``a x b``; they have no FNMR
+    unknown  pairs left out of the rows because the group of an image is not known; they are in ``all``
+    """
+
+    threshold: float
+    rows: tuple[GroupRow, ...]
+    between: tuple[GroupRow, ...]
+    all: GroupRow
+    fmr: Disparity
+    fnmr: Disparity
+    fta: Disparity
+    unknown: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return {
+            "threshold": self.threshold if math.isfinite(self.threshold) else None,
+            "rows": [row.to_dict() for row in self.rows],
+            "between": [row.to_dict() for row in self.between],
+            "all": self.all.to_dict(),
+            "fmr": self.fmr.to_dict(),
+            "fnmr": self.fnmr.to_dict(),
+            "fta": self.fta.to_dict(),
+            "unknown": self.unknown,
+        }
+
+
+def group_table(
+    scores: np.ndarray,
+    same: np.ndarray,
+    groups: np.ndarray | Sequence[Sequence[str]],
+    threshold: float,
+    *,
+    image_groups: Sequence[str] | None = None,
+    acquired: np.ndarray | None = None,
+    min_trials: int = MIN_TRIALS,
+) -> GroupTable:
+    """FMR, FNMR and FTA of each group at one ``threshold``, with Clopper-Pearson's intervals.
+
+    scores        [N] larger = more alike, NaN = failed; same [N] bool
+    groups        [N, 2] text, the group of each of a pair's two images; "" is not known
+    image_groups  [I] the group of each image that was to be embedded, and acquired [I] bool whether it was;
+                  both or neither
+    min_trials    a rate of fewer trials is withheld, and takes no part in the ratios
+
+    A group's FMR is over impostor pairs within it, the harder comparison; pairs between two groups have rows
+    of their own. A genuine pair whose two images are said to be of different groups counts for neither.
+    Raises UserError where the shapes do not fit or the threshold is NaN.
+    """
+    scores, same = checked(scores, same)
+    if math.isnan(threshold):
+        raise UserError("a threshold must be a number, got nan")
+    named = np.asarray(groups, dtype=str)
+    if named.shape != (len(scores), 2):
+        raise UserError(f"groups must be [{len(scores)}, 2], got {list(named.shape)}")
+    images, had = _images(image_groups, acquired)
+    known = (named != "").all(1)
+    within = known & (named[:, 0] == named[:, 1])
+    names = sorted({*named[within, 0].tolist(), *images[images != ""].tolist()})
+    matched = scores >= threshold  # NaN >= threshold is False
+
+    def row(name: str, pairs: np.ndarray, of_images: np.ndarray | None) -> GroupRow:
+        genuine, impostor = pairs & same, pairs & ~same
+        fta = None
+        if image_groups is not None and of_images is not None:
+            lost = int(np.count_nonzero(of_images & ~had))
+            fta = rate(lost, int(of_images.sum()), min_trials)
+        return GroupRow(
+            name,
+            _rate(matched, impostor, scores, min_trials),
+            _rate(~matched, genuine, scores, min_trials),
+            fta,
+        )
+
+    rows = tuple(row(name, within & (named[:, 0] == name), images == name) for name in names)
+    ordered = np.sort(named, axis=1)
+    across = known & ~within & ~same
+    couples = sorted(set(map(tuple, ordered[across].tolist())))
+    between = tuple(
+        row(BETWEEN.join(couple), across & (ordered == couple).all(1), None) for couple in couples
+    )
+    return GroupTable(
+        threshold,
+        rows,
+        between,
+        row("all", np.ones(len(scores), bool), np.ones(len(images), bool)),
+        _disparity([(r.group, r.fmr) for r in rows]),
+        _disparity([(r.group, r.fnmr) for r in rows]),
+        _disparity([(r.group, r.fta) for r in rows if r.fta is not None]),
+        int(np.count_nonzero(~known | (~within & same))),
+    )
+
+
+def _images(
+    image_groups: Sequence[str] | None, acquired: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    if (image_groups is None) != (acquired is None):
+        raise UserError("image_groups and acquired go together: give both or neither")
+    images = np.asarray(image_groups if image_groups is not None else [], dtype=str)
+    had = np.asarray(acquired if acquired is not None else [], dtype=bool)
+    if images.ndim != 1 or images.shape != had.shape:
+        raise UserError(
+            f"image_groups and acquired must be [I] each, got {list(images.shape)} and {list(had.shape)}"
+        )
+    return images, had
+
+
+def _rate(events: np.ndarray, pairs: np.ndarray, scores: np.ndarray, min_trials: int) -> Rate:
+    trials, failures = int(pairs.sum()), int(np.isnan(scores[pairs]).sum())
+    if not trials:
+        return withheld("no such pair", 0)
+    return rate(int((events & pairs).sum()), trials, min_trials, failures=failures)
+
+
+def _disparity(rates: Sequence[tuple[str, Rate]]) -> Disparity:
+    given = sorted((r.value, r.low, r.high, name) for name, r in rates if r.value is not None)
+    if len(given) < 2:
+        return Disparity(None, None, given[0][3] if given else "", len(given))
+    values = [value for value, *_ in given]
+    median = float(np.median(values))
+    worst, worst_low, _, name = given[-1]
+    middle_high = given[len(given) // 2][2]
+    if not median:
+        return Disparity(None, None, name, len(given))
+    assert worst_low is not None
+    assert middle_high is not None
+    return Disparity(worst / median, worst_low / middle_high, name, len(given))
