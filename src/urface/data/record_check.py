@@ -58,7 +58,7 @@ def walk(
 def check_records(path: str | Path, progress: bool = True) -> RecordCheck:
     """Walk all frames of ``path``, then hold index, labels, identity records and ``property`` to them.
 
-    Images are not decoded: `check_images` does that. After damage the walk goes on at the next offset
+    Images are not decoded: `take_fingerprints` does that. After damage the walk goes on at the next offset
     that the index names. Raises UserError only where there is nothing to walk: no file or no index that
     can be read, for `repair_records` is what mends that.
     """
