@@ -22,6 +22,24 @@ class Entry(NamedTuple):
 
 BENCHMARKS: dict[str, Entry] = {}
 
+# Templates of several images, and searches.
+BENCHMARKS |= {
+    "ijba": Entry("IJB-A 1:1", "ijba", "ijba"),
+    "ijba_1n": Entry("IJB-A 1:N", "ijba", "ijba"),
+    "ijbb": Entry("IJB-B 1:1", "ijbc", "ijbc"),
+    "ijbb_1n": Entry("IJB-B 1:N", "ijbc", "ijbc"),
+    "ijbc": Entry("IJB-C 1:1", "ijbc", "ijbc"),
+    "ijbc_1n": Entry("IJB-C 1:N", "ijbc", "ijbc"),
+    "ijbs": Entry("IJB-S, all five", "ijbs", "ijbs"),
+    "ijbs_single": Entry("IJB-S surveillance-to-single", "ijbs", "ijbs"),
+    "ijbs_booking": Entry("IJB-S surveillance-to-booking", "ijbs", "ijbs"),
+    "ijbs_surveillance": Entry("IJB-S surveillance-to-surveillance", "ijbs", "ijbs"),
+    "ijbs_multiview_booking": Entry("IJB-S multi-view to booking", "ijbs", "ijbs"),
+    "ijbs_uav_booking": Entry("IJB-S UAV-to-booking", "ijbs", "ijbs"),
+    "tinyface": Entry("TinyFace", "tinyface", "tinyface"),
+    "megaface": Entry("MegaFace", "megaface", "megaface"),
+}
+
 
 def read_benchmark(name: str, root: str | Path) -> Benchmark:
     """The benchmark called ``name`` in the folder or file ``root``, checked.
