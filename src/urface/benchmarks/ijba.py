@@ -1,7 +1,8 @@
 """IJB-A in NIST's layout, 1:1 and 1:N: ten splits of csvs beside the images ``img`` and ``frame``.
 
 ``IJB-A_11_sets/splitN/verify_metadata_N.csv`` lists the templates and ``verify_comparisons_N.csv`` their
-pairs, without labels; ``IJB-A_1N_sets/splitN/search_gallery_N.csv`` and ``search_probe_N.csv`` are the searches.
+pairs, without labels; ``IJB-A_1N_sets/splitN/search_gallery_N.csv`` and ``search_probe_N.csv`` are the
+searches.
 ``train_N.csv`` is not read: nothing is trained on a split.
 """
 
@@ -175,7 +176,7 @@ def _read_sheet(path: Path) -> Sheet:
         np.array([leads_out(f) for f in files])[file], "FILE leads out of the data's folder"
     )
     box = np.stack([table.real[name] for name in BOX], axis=1)
-    table.refuse((box[:, 2:] < 1).any(axis=1), "the face's box is smaller than a pixel")
+    table.refuse(box[:, 2:].min(axis=1) < 1, "the face's box is smaller than a pixel")
     table.refuse(np.abs(box).max(axis=1) > 1e6, "the face's box is a million pixels large")
     ids = TemplateIds(table.whole["TEMPLATE_ID"])
     place = ids.places(table, "TEMPLATE_ID")

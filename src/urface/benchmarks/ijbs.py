@@ -1,7 +1,7 @@
 """IJB-S: five searches of surveillance video, as one benchmark or each by itself.
 
 ``cs6_metadata.csv`` says which person is in which medium, ``galleries/*.csv`` who is enrolled with which
-media, ``*_probe.csv`` which videos are searched. Faces are cut out and aligned beforehand, below ``images`` or
+media, ``*_probe.csv`` which videos are searched. Faces are cut out and aligned beforehand, in ``images`` or
 the root: ``<subject>/videos_<video>_<frame>.jpg`` and ``<subject>/img_<frame>.jpg``. A probe template is one
 person in one video; in the multi-view search it is one person in all of the videos.
 """
