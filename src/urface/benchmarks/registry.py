@@ -20,7 +20,19 @@ class Entry(NamedTuple):
     miniature: str
 
 
-BENCHMARKS: dict[str, Entry] = {}
+# Pairs of images or videos.
+BENCHMARKS: dict[str, Entry] = {
+    "lfw": Entry("LFW", "lfw", "lfw"),
+    "cfp_ff": Entry("CFP-FF", "cfp", "cfp"),
+    "cfp_fp": Entry("CFP-FP", "cfp", "cfp"),
+    "agedb_30": Entry("AgeDB-30", "verification_set", "verification_set"),
+    "calfw": Entry("CALFW", "calfw", "verification_set"),
+    "cplfw": Entry("CPLFW", "calfw", "verification_set"),
+    "xqlfw": Entry("XQLFW", "lfw", "verification_set"),
+    "vgg2_fp": Entry("VGG2-FP", "verification_set", "verification_set"),
+    "sllfw": Entry("SLLFW", "verification_set", "verification_set"),
+    "ytf": Entry("YouTube Faces", "ytf", "ytf"),
+}
 
 # Templates of several images, and searches.
 BENCHMARKS |= {
@@ -62,12 +74,18 @@ def write_miniature(name: str, root: str | Path, seed: int = 0) -> None:
 
     Raises UserError for an unknown name, and where ``root`` is there and is no empty folder.
     """
-    entry, root = _entry(name), Path(root)
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise UserError(f"{root}: not an empty folder: choose another place")
+    entry = _entry(name)
+    check_empty(root)
     writer = importlib.import_module(f"urface.benchmarks.miniatures.{entry.miniature}")
     with atomic_folder(root) as folder:  # a new empty folder: the writer need not care
         writer.write(folder, name, seed)
+
+
+def check_empty(root: str | Path) -> None:
+    """Raise UserError where ``root`` is there and is no empty folder."""
+    place = Path(root)
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise UserError(f"{place}: not an empty folder: choose another place")
 
 
 def _entry(name: str) -> Entry:

@@ -9,12 +9,16 @@ SUMMARY = (
 )
 EXAMPLES = """\
   urface data synthesize faces --identities 100 --shots 10
+  urface data make-miniature lfw small/lfw
   urface data landmarks faces.tar -o meshes.parquet
   urface data info faces.tar
   urface data check faces/manifest.parquet"""
 COMMANDS = {
     "synthesize": Command(
         "urface.commands.synthesize", "write synthetic faces with their labels as a data set"
+    ),
+    "make-miniature": Command(
+        "urface.commands.make_miniature", "write a small data set in a benchmark's own layout"
     ),
     "landmarks": Command(
         "urface.commands.landmarks", "find the face meshes that pose augmentation turns"

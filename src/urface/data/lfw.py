@@ -27,9 +27,16 @@ def read_pairs(path: str | Path) -> LfwPairs:
     ``Name1<TAB>i<TAB>Name2<TAB>j``. Raises UserError, naming file and line, for anything else.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        data = Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    return parse_pairs(data, path)
+
+
+def parse_pairs(data: bytes, path: str | Path) -> LfwPairs:
+    """``read_pairs`` of the bytes of a file called ``path``, which may lie in a tar."""
+    try:
+        lines = data.decode("utf-8").splitlines()
     except UnicodeDecodeError:
         raise UserError(f"{path}: not text") from None
     folds, count = _read_first_line(lines[0] if lines else "", path)
@@ -58,15 +65,20 @@ def read_pairs(path: str | Path) -> LfwPairs:
 
 def _read_first_line(line: str, path: str | Path) -> tuple[int, int]:
     cells = line.split("\t")
-    if len(cells) != 2 or not all(cell.isdecimal() and int(cell) > 0 for cell in cells):
+    if len(cells) != 2 or not all(_is_number(cell) and int(cell) > 0 for cell in cells):
         raise UserError(f"{path}:1: {line[:60]!r}: expected the numbers of folds and of pairs")
     return int(cells[0]), int(cells[1])
 
 
 def _key(name: str, number: str, where: str) -> str:
-    if not number.isdecimal() or "/" in name or name.startswith("."):
+    if not _is_number(number) or "/" in name or name.startswith("."):
         raise UserError(f"{where}: {name!r} {number!r}: not a name and an image number")
     return f"{name}/{name}_{int(number):04d}.jpg"
+
+
+def _is_number(text: str) -> bool:
+    """Digits, and no more of them than any count here needs: Python refuses to convert thousands."""
+    return text.isascii() and text.isdecimal() and len(text) <= 9
 
 
 def resolve_pairs(pairs: LfwPairs, source: FaceSource) -> tuple[np.ndarray, np.ndarray]:

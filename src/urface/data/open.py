@@ -5,31 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 
 from urface.data import celeba
+from urface.data.colours import with_swapped_colours
 from urface.data.folders import read_folder
 from urface.data.join import join
 from urface.data.manifest import MANIFEST_NAMES, read_manifest
+from urface.data.record_source import read_records
 from urface.data.source import FaceSource
 from urface.data.tar_index import index_tar
 from urface.data.tars import tar_source
 from urface.types import UserError
 
-ACCEPTED = "a folder identity/image, a .tar of one, a manifest (.csv, .parquet), or CelebA"
+ACCEPTED = "a folder identity/image, a .tar of one, a manifest (.csv, .parquet), a .rec, or CelebA"
+
+TRAINING_RECORDS = "train.rec"
 
 
-def open_faces(path: str | Path) -> FaceSource:
-    """The faces at ``path``: a folder, a plain ``.tar``, a manifest, or CelebA as folder or tar.
+def open_faces(path: str | Path, swap_colours: bool = False) -> FaceSource:
+    """The faces at ``path``: a folder, a plain ``.tar``, a manifest, RecordIO's ``.rec`` with its ``.idx``
+    beside it, or CelebA as folder or tar.
 
     A folder or tar with a ``manifest.parquet`` or ``manifest.csv`` is read by it. Several with commas
     between them are joined (see ``join``), unless the whole is the name of something that is there.
     Raises UserError when nothing is there, when it is of another kind, or as the reader of its kind
-    does.
+    does. With ``swap_colours`` red and blue of every image change places, for sets packed the wrong way.
     """
+    source = _open(path)
+    return with_swapped_colours(source) if swap_colours else source
+
+
+def _open(path: str | Path) -> FaceSource:
     place = Path(path)
     if "," in str(path) and not place.exists():
         parts = [part.strip() for part in str(path).split(",")]
         if not all(parts):
             raise UserError(f"{path}: an empty name between commas")
-        return join([open_faces(part) for part in parts])
+        return join([_open(part) for part in parts])
     if place.is_dir():
         return _open_folder(place)
     if not place.exists():
@@ -37,6 +47,12 @@ def open_faces(path: str | Path) -> FaceSource:
     ending = place.suffix.lower()
     if ending in (".csv", ".parquet"):
         return read_manifest(place)
+    if ending == ".rec":
+        return read_records(place)
+    if ending == ".bin":
+        raise UserError(
+            f"{place}: pairs to verify, not a set of people: `urface data convert` makes a folder of it"
+        )
     if ending == ".tar" or place.name.lower().endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
         members = index_tar(place)
         if any(member.name.endswith(celeba.IDENTITIES) for member in members):
@@ -53,4 +69,6 @@ def _open_folder(folder: Path) -> FaceSource:
         return read_manifest(manifests[0])
     if (folder / celeba.IDENTITIES).is_file():
         return celeba.read_celeba(folder)
+    if (folder / TRAINING_RECORDS).is_file():
+        return read_records(folder / TRAINING_RECORDS)
     return read_folder(folder)
