@@ -245,9 +245,10 @@ def test_mutated_lists_are_read_or_refused(
 ) -> None:
     monkeypatch.setattr("urface.benchmarks.ijba.SPLITS", 2)
     write_miniature("ijba", tmp_path / "a")
-    files = [tmp_path / "a" / name for name in (SHEET, PAIRS, GALLERY, PROBE)]
-    for split in ("2", "1"):
-        sheet, pairs, *searches = [Path(str(file).replace("2", split)) for file in files]
+    names = (SHEET, PAIRS, GALLERY, PROBE)
+    files = [tmp_path / "a" / name for name in names]
+    for split in ("1", "2"):
+        sheet, pairs, *searches = [tmp_path / "a" / name.replace("2", split) for name in names]
         for file in (sheet, *searches):
             file.write_text("".join(file.read_text().splitlines(keepends=True)[:20]))
         there = subjects(sheet)  # pairs of templates that are still listed

@@ -25,7 +25,6 @@ INTEGER = re.compile(r"[+-]?[0-9]+")
 REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 LARGEST = (1 << 62) - 1  # of a whole number: sums and differences of two still fit
 LONGEST_LINE = 1 << 20
-BLOCK = 4 * LONGEST_LINE  # bytes that are parsed at a time
 SHOWN = 60  # characters of a bad field that a message repeats
 
 
@@ -142,10 +141,7 @@ def _parse(
         return csv.read_csv(
             str(path),
             read_options=csv.ReadOptions(
-                column_names=names,
-                skip_rows=skipped,
-                block_size=BLOCK,
-                use_threads=path.stat().st_size > BLOCK,  # starting them costs more than a block
+                column_names=names, skip_rows=skipped, block_size=4 * LONGEST_LINE
             ),
             parse_options=csv.ParseOptions(
                 delimiter=delimiter, quote_char=False, ignore_empty_lines=False

@@ -63,7 +63,7 @@ def read(root: Path, name: str) -> Benchmark:
     faces, people = _Faces(root), _People(root / METADATA)
     searches: list[SearchTask] = []
     for experiment in chosen.values():
-        galleries = [_gallery(root, experiment, part, faces) for part in (1, 2)]
+        galleries = _galleries(root, experiment, faces)
         probes = _probes(root, experiment, people, faces)
         title = experiment.title
         both = np.concatenate(galleries)
@@ -155,23 +155,21 @@ class _Faces:
         )
 
 
-def _gallery(root: Path, experiment: Experiment, part: int, faces: _Faces) -> np.ndarray:
-    """[G] places: a template for each person enrolled, of all media of its rows."""
-    kind = f"cs6_surveillance_to_{experiment.gallery}_g{part}"
-    table = _read(root / "galleries" / f"{kind}.csv", "subject")
-    media = _media(table)
-    enrolled: dict[int, list[str]] = {}
-    for subject, medium in zip(table.whole["subject"].tolist(), media.places, strict=True):
-        enrolled.setdefault(subject, []).append(media.names[medium])
-    if part == 2:
-        other = _read(root / "galleries" / f"{kind[:-1]}1.csv", "subject").whole["subject"]
-        both = np.isin(table.whole["subject"], other)
-        table.refuse(both, "this subject is enrolled in gallery 1 too")
-    places = [
-        faces.template(kind, subject, tuple(dict.fromkeys(names)))
-        for subject, names in enrolled.items()
-    ]
-    return np.array(places, np.int64)
+def _galleries(root: Path, experiment: Experiment, faces: _Faces) -> list[np.ndarray]:
+    """[G] places of each of the two: a template for each person enrolled, of all media of its rows."""
+    kinds = [f"cs6_surveillance_to_{experiment.gallery}_g{part}" for part in (1, 2)]
+    first, second = (_read(root / "galleries" / f"{kind}.csv", "subject") for kind in kinds)
+    both = np.isin(second.whole["subject"], first.whole["subject"])
+    second.refuse(both, "this subject is enrolled in gallery 1 too")
+    found = []
+    for kind, table in zip(kinds, (first, second), strict=True):
+        media = _media(table)
+        enrolled: dict[int, list[str]] = {}
+        for subject, medium in zip(table.whole["subject"].tolist(), media.places, strict=True):
+            enrolled.setdefault(subject, []).append(media.names[medium])
+        places = [faces.template(kind, s, tuple(dict.fromkeys(m))) for s, m in enrolled.items()]
+        found.append(np.array(places, np.int64))
+    return found
 
 
 def _probes(root: Path, experiment: Experiment, people: _People, faces: _Faces) -> np.ndarray:
