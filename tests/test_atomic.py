@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from urface.atomic import atomic_path, write_atomic
+from urface.atomic import atomic_folder, atomic_path, write_atomic
 
 
 def test_bytes_and_text_arrive_whole_in_folders_that_did_not_exist(tmp_path: Path) -> None:
@@ -121,3 +121,33 @@ def test_kills_during_a_write_never_leave_a_torn_file_and_do_with_a_naive_writer
     (tmp_path / "naive").mkdir()
     assert torn_files("atomic", 12, tmp_path / "atomic") == 0
     assert torn_files("naive", 12, tmp_path / "naive") > 0
+
+
+def test_a_folder_appears_whole_in_the_place_of_nothing_or_of_an_empty_one(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for target in (tmp_path / "deep" / "new", tmp_path / "empty"):
+        with atomic_folder(target) as folder:
+            (folder / "a").write_text("1")
+            assert not (target / "a").exists()
+        assert (target / "a").read_text() == "1"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", "empty"]
+
+
+def write_folder(target, fails=False):
+    with atomic_folder(target) as folder:
+        (folder / "a").write_text("1")
+        if fails:
+            raise RuntimeError
+
+
+def test_a_folder_that_fails_leaves_what_was_there(tmp_path):
+    with pytest.raises(RuntimeError):
+        write_folder(tmp_path / "new", fails=True)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "kept").write_text("2")
+    with pytest.raises(OSError, match="full") as caught:
+        write_folder(tmp_path / "full")
+    assert caught.value.filename == str(tmp_path / "full")
+    assert [p.name for p in tmp_path.iterdir()] == ["full"]
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["kept"]

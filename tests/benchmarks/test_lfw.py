@@ -14,6 +14,8 @@ from benchmarks.tiny import edit, image, number_of, put
 from urface.benchmarks.benchmark import Benchmark
 from urface.benchmarks.registry import read_benchmark
 from urface.data.decode import DecodeError
+from urface.data.lfw import read_pairs, resolve_pairs
+from urface.data.open import open_faces
 from urface.data.verification_bin import write_verification_bin
 from urface.types import UserError
 
@@ -177,3 +179,18 @@ def test_the_real_thing_is_6000_pairs_with_none_missing(shared_dir: Path) -> Non
     assert len(benchmark.images) == 7701
     assert benchmark.notes == ()
     assert benchmark.images.read(7700).shape == (112, 112, 3)
+
+
+def test_the_real_thing_as_a_bin_is_the_same_pairs(shared_dir: Path, tmp_path: Path) -> None:
+    faces = open_faces(shared_dir / "data" / "lfw112.tar")
+    pairs = read_pairs(shared_dir / "data" / "lfw_pairs.txt")
+    left, right = resolve_pairs(pairs, faces)
+    images = [faces.read(int(place)) for pair in zip(left, right, strict=True) for place in pair]
+    write_verification_bin(tmp_path / "lfw.bin", images, pairs.same)
+    of_bin = read_benchmark("lfw", tmp_path)
+    of_tar = read_benchmark("lfw", shared_dir / "data" / "lfw112.tar")
+    assert len(of_bin.images) == len(of_tar.images)  # so that each is embedded as often
+    for column in ("left", "right", "same", "fold"):
+        assert (getattr(of_bin.pairs[0], column) == getattr(of_tar.pairs[0], column)).all(), column
+    for place in range(0, len(of_bin.images), 500):
+        assert (of_bin.images.read(place) == of_tar.images.read(place)).all()

@@ -74,6 +74,8 @@ def test_further_columns_of_the_first_list_are_passed_over(tmp_path: Path) -> No
         (2, "1, 1, P0/0, P0/0, 1", r"splits\.txt:2: P0/0: a video with itself"),
         (2, "1, 1, P0/0, P0/1, 2", r"splits\.txt:2: label '2': expected 0 or 1"),
         (2, "2, 1, P0/0, P0/1, 1", r"splits\.txt:2: split 2: expected 1, with 2 pairs in each"),
+        (5, "2, 3, P1/0, P2/1, 0", r"splits\.txt:5: pair 3: expected 2"),
+        (4, "2, 2, P1/0, P2/1, 0", r"splits\.txt:4: pair 2: expected 1"),
         (3, None, "19 pairs cannot be 10 splits of equal size"),
     ],
 )

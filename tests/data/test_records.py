@@ -128,6 +128,20 @@ def test_a_magic_number_in_an_image_is_split_and_put_back(tmp_path: Path, at: li
         os.close(descriptor)
 
 
+def test_the_short_way_to_an_image_gives_what_the_long_one_does(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    payloads = {}
+    for key, length in enumerate((0, 1, 16_351, 16_352, 16_353, 40_000, 100)):
+        labels = random.random(key % 3, np.float32).tobytes()
+        image = bytearray(random.bytes(length))
+        if length == 100:
+            image[40:44] = MAGIC_BYTES
+        payloads[key] = HEADER.pack(key % 3, 1.0, key, 0) + labels + bytes(image)
+    file = open_records(raw_set(tmp_path, payloads))
+    for place in range(len(payloads)):
+        assert file.image(place) == file.read(place).image
+
+
 def test_threads_and_spawned_workers_read_the_right_records(written: Path) -> None:
     source = open_faces(written)
     expected = [data for _, data in IMAGES]
@@ -291,8 +305,9 @@ def _fuzz(folder: Path, count: int) -> None:
             failures = 0
             for place in range(len(file)):
                 try:
-                    file.read(place)
+                    whole = file.read(place)
                     file.head(place)
+                    assert file.image(place) == whole.image
                 except DecodeError:
                     failures += 1
             check_records(file.path, progress=False)

@@ -88,6 +88,7 @@ def _read_splits(path: Path) -> _Splits:
     right: list[str] = []
     same: list[bool] = []
     fold: list[int] = []
+    pair: list[int] = []
     changed, columns = 0, len(lines[1].split(",")) if len(lines) > 1 else 0
     for number, line in enumerate(lines[1:], start=2):
         where, cells = f"{path}:{number}", [cell.strip() for cell in line.split(",")]
@@ -96,7 +97,7 @@ def _read_splits(path: Path) -> _Splits:
                 f"{where}: {line[:80]!r}: expected split, pair, Name/video, Name/video, 0 or 1"
             )
         fold.append(whole_number(cells[0], where, "a split") - 1)
-        whole_number(cells[1], where, "a pair")
+        pair.append(whole_number(cells[1], where, "a pair"))
         for cell, column in zip(cells[2:4], (left, right), strict=True):
             if VIDEO.fullmatch(cell) is None or cell.startswith("."):
                 raise UserError(f"{where}: {cell[:80]!r}: expected Name/video")
@@ -110,6 +111,8 @@ def _read_splits(path: Path) -> _Splits:
         changed += labels[0] != labels[-1]
     folds = np.array(fold, np.int64)
     _check_splits(path, folds)
+    if path.name == LIST:  # whether the errata count anew is not known
+        _check_numbers(path, np.array(pair, np.int64))
     if all(same) or not any(same):
         raise UserError(f"{path}: all its pairs are of one kind: both are needed")
     return _Splits(left, right, np.array(same, bool), folds, changed)
@@ -126,6 +129,15 @@ def _check_splits(path: Path, fold: np.ndarray) -> None:
             f"{path}:{row + 2}: split {fold[row] + 1}: expected {row // size + 1}, "
             f"with {size} pairs in each of {FOLDS}"
         )
+
+
+def _check_numbers(path: Path, pair: np.ndarray) -> None:
+    """Pairs are counted from 1 in each split."""
+    expected = np.arange(len(pair)) % (len(pair) // FOLDS) + 1
+    wrong = np.flatnonzero(pair != expected)
+    if len(wrong):
+        row = int(wrong[0])
+        raise UserError(f"{path}:{row + 2}: pair {pair[row]}: expected {expected[row]}")
 
 
 def _find_frames(folder: Path, videos: list[str]) -> tuple[list[str], np.ndarray]:

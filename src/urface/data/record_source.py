@@ -46,7 +46,7 @@ class RecordImages:
     places: np.ndarray
 
     def __call__(self, index: int) -> bytes:
-        return self.file.read(int(self.places[index])).image
+        return self.file.image(int(self.places[index]))
 
 
 def read_layout(file: RecordFile) -> Layout:

@@ -14,6 +14,8 @@ from urface.data.source import FaceSource, build_source, is_image_name
 from urface.data.tar_index import TarMember, index_tar
 from urface.types import UserError
 
+CLASS = ".cls"
+MAX_CLASS_BYTES = 256
 LAYOUT = "members identity/image (.jpg, .jpeg, .png, .webp), all below the same folders"
 MAX_TABLE_BYTES = 1 << 30
 
@@ -72,6 +74,8 @@ def tar_source(file: Path, members: Sequence[TarMember]) -> FaceSource:
     if not images:
         raise UserError(f"{file}: no image found: expected {LAYOUT}")
     depth = images[0].name.count("/")
+    if depth == 0 and any(member.name.endswith(CLASS) for member in members):
+        return flat_source(file, members, images)
     for member in images:
         if member.name.count("/") != depth or depth == 0:
             raise UserError(f"{file}: {member.name!r} is out of place: expected {LAYOUT}")
@@ -99,3 +103,28 @@ def _listed_source(file: Path, members: Sequence[TarMember], table: TarMember) -
             raise UserError(f"{name}: no member {folder + path}")
         listed.append(member)
     return manifest_source(manifest, name, TarReader(file, listed))
+
+
+def flat_source(
+    file: Path, members: Sequence[TarMember], images: Sequence[TarMember]
+) -> FaceSource:
+    """A tar of ``key.jpg`` beside ``key.cls``, which holds the class as text; keys are ``class/key.jpg``.
+
+    Raises UserError where an image has no class. Numbers get zeros in front, so that they sort.
+    """
+    classes = {m.name[: -len(CLASS)]: m for m in members if m.name.endswith(CLASS)}
+    told = []
+    for image in images:
+        member = classes.get(image.name.rpartition(".")[0])
+        if member is None or not 0 < member.size <= MAX_CLASS_BYTES:
+            raise UserError(f"{file}: {image.name!r} has no {CLASS} beside it that names its class")
+        told.append(member)
+    read = TarReader(file, told)
+    names = [read(number).strip().decode("utf-8", "replace") for number in range(len(told))]
+    for name, member in zip(names, told, strict=True):
+        if not name or "/" in name or "\0" in name or name in (".", ".."):
+            raise UserError(f"{file}: {member.name!r} holds {name[:40]!r}, which names no class")
+    wide = max(map(len, names)) if all(map(str.isdecimal, names)) else 0
+    names = [name.zfill(wide) for name in names]
+    keys = [f"{name}/{image.name}" for name, image in zip(names, images, strict=True)]
+    return build_source(str(file), keys, names, TarReader(file, images))
