@@ -20,8 +20,8 @@ class Entry(NamedTuple):
     miniature: str
 
 
-# Pairs of images or videos.
 BENCHMARKS: dict[str, Entry] = {
+    # Pairs of images or videos.
     "lfw": Entry("LFW", "lfw", "lfw"),
     "cfp_ff": Entry("CFP-FF", "cfp", "cfp"),
     "cfp_fp": Entry("CFP-FP", "cfp", "cfp"),
@@ -32,10 +32,7 @@ BENCHMARKS: dict[str, Entry] = {
     "vgg2_fp": Entry("VGG2-FP", "verification_set", "verification_set"),
     "sllfw": Entry("SLLFW", "verification_set", "verification_set"),
     "ytf": Entry("YouTube Faces", "ytf", "ytf"),
-}
-
-# Templates of several images, and searches.
-BENCHMARKS |= {
+    # Templates of several images, and searches.
     "ijba": Entry("IJB-A 1:1", "ijba", "ijba"),
     "ijba_1n": Entry("IJB-A 1:N", "ijba", "ijba"),
     "ijbb": Entry("IJB-B 1:1", "ijbc", "ijbc"),
