@@ -49,7 +49,7 @@ def test_the_miniature_of_1_1_reads_with_its_counts(root: Path) -> None:
     assert len({task.group for task in found.pairs}) == 1
     for task in found.pairs:
         assert (len(task.left), int(task.same.sum())) == (3160, 120)
-        assert task.measures == ("tar@0.001", "tar@0.01")
+        assert task.measures == ("tar@1e-3", "tar@1e-2")
 
 
 def test_a_split_holds_the_pairs_of_its_file_labelled_by_subject(root: Path) -> None:

@@ -21,7 +21,7 @@ from urface.template import TEMPLATE
 from urface.types import UserError
 
 SPLITS = 10
-PAIR_MEASURES = ("tar@0.001", "tar@0.01")
+PAIR_MEASURES = ("tar@1e-3", "tar@1e-2")
 SEARCH_MEASURES = ("rank1", "rank5", "tpir@0.01", "tpir@0.1")
 BOX = ("FACE_X", "FACE_Y", "FACE_WIDTH", "FACE_HEIGHT")
 LANDMARKS = ("RIGHT_EYE", "LEFT_EYE", "NOSE_BASE")  # the subject's right eye: left in the image

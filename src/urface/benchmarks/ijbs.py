@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,7 +102,7 @@ class _Faces:
         self.templates: dict[tuple[str, int, tuple[str, ...]], int] = {}
         self.names: list[str] = []
         self.subjects: list[int] = []
-        self.entries: list[tuple[int, int, int]] = []
+        self.entries = array("q")  # image, template, medium of each: millions of frames
 
     def template(self, kind: str, subject: int, media: tuple[str, ...]) -> int:
         """The place of the template of ``subject`` in ``media``; ``kind`` begins its name."""
@@ -115,9 +116,9 @@ class _Faces:
                 number = self.media.setdefault(medium, len(self.media))
                 for image in self._images(subject).get(medium, []):
                     found = self.place_of.setdefault(image, len(self.place_of))
-                    self.entries.append((found, place, number))
+                    self.entries.extend((found, place, number))
                 if medium not in self._images(subject):
-                    self.entries.append((-1, place, number))
+                    self.entries.extend((-1, place, number))
         return self.templates[address]
 
     def _images(self, subject: int) -> dict[str, list[str]]:
@@ -135,7 +136,7 @@ class _Faces:
     def benchmark(self, name: str, searches: tuple[SearchTask, ...]) -> Benchmark:
         if not self.place_of:
             raise UserError(f"{self.root}: no image of any template: expected SUBJECT/videos_*.jpg")
-        image, template, media = np.array(self.entries, np.int64).T
+        image, template, media = np.array(self.entries, np.int64).reshape(-1, 3).T.copy()
         with_image = np.unique(template[image >= 0])
         missing = len(self.names) - len(with_image)
         keys = list(self.place_of)
