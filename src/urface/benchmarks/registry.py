@@ -20,8 +20,8 @@ class Entry(NamedTuple):
     miniature: str
 
 
-# Pairs of images or videos.
 BENCHMARKS: dict[str, Entry] = {
+    # Pairs of images or videos.
     "lfw": Entry("LFW", "lfw", "lfw"),
     "cfp_ff": Entry("CFP-FF", "cfp", "cfp"),
     "cfp_fp": Entry("CFP-FP", "cfp", "cfp"),
@@ -32,6 +32,21 @@ BENCHMARKS: dict[str, Entry] = {
     "vgg2_fp": Entry("VGG2-FP", "verification_set", "verification_set"),
     "sllfw": Entry("SLLFW", "verification_set", "verification_set"),
     "ytf": Entry("YouTube Faces", "ytf", "ytf"),
+    # Templates of several images, and searches.
+    "ijba": Entry("IJB-A 1:1", "ijba", "ijba"),
+    "ijba_1n": Entry("IJB-A 1:N", "ijba", "ijba"),
+    "ijbb": Entry("IJB-B 1:1", "ijbc", "ijbc"),
+    "ijbb_1n": Entry("IJB-B 1:N", "ijbc", "ijbc"),
+    "ijbc": Entry("IJB-C 1:1", "ijbc", "ijbc"),
+    "ijbc_1n": Entry("IJB-C 1:N", "ijbc", "ijbc"),
+    "ijbs": Entry("IJB-S, all five", "ijbs", "ijbs"),
+    "ijbs_single": Entry("IJB-S surveillance-to-single", "ijbs", "ijbs"),
+    "ijbs_booking": Entry("IJB-S surveillance-to-booking", "ijbs", "ijbs"),
+    "ijbs_surveillance": Entry("IJB-S surveillance-to-surveillance", "ijbs", "ijbs"),
+    "ijbs_multiview_booking": Entry("IJB-S multi-view to booking", "ijbs", "ijbs"),
+    "ijbs_uav_booking": Entry("IJB-S UAV-to-booking", "ijbs", "ijbs"),
+    "tinyface": Entry("TinyFace", "tinyface", "tinyface"),
+    "megaface": Entry("MegaFace", "megaface", "megaface"),
 }
 
 
