@@ -47,7 +47,11 @@ class OnDisk:
     """Features by key, as a features file gives them."""
 
     def __init__(
-        self, keys: list[str], vectors: np.ndarray, parts: int = 1, variance: np.ndarray | None = None
+        self,
+        keys: list[str],
+        vectors: np.ndarray,
+        parts: int = 1,
+        variance: np.ndarray | None = None,
     ) -> None:
         self.name, self.digest, self.preprocessing = "on disk", "e" * 64, None
         self.parts, self.has_variance = parts, variance is not None

@@ -98,7 +98,13 @@ def by_loop(
 @pytest.mark.parametrize("norms", ["unit", "keep"])
 @pytest.mark.parametrize(
     ("method", "weighted"),
-    [("mean", False), ("mean", True), ("media", False), ("media", True), ("inverse_variance", False)],
+    [
+        ("mean", False),
+        ("mean", True),
+        ("media", False),
+        ("media", True),
+        ("inverse_variance", False),
+    ],
 )
 def test_templates_are_those_of_a_plain_loop(method, weighted, norms):
     pooling = Pooling(method, norms, weighted)
@@ -135,7 +141,10 @@ def test_a_variance_for_each_dimension_is_pooled_for_each_dimension():
     variance = random.uniform(0.1, 1, (4, PARTS, DIM)).astype(np.float32)
     templates = Templates(["a"], np.zeros(1), np.arange(4), np.zeros(4, int), np.arange(4))
     got = pool(
-        embedded(vectors, PARTS, variance), templates, Pooling("inverse_variance"), with_variance=True
+        embedded(vectors, PARTS, variance),
+        templates,
+        Pooling("inverse_variance"),
+        with_variance=True,
     )
     np.testing.assert_allclose(got.variance[0], 1 / (1 / variance.astype(float)).sum(0), rtol=1e-6)
 
@@ -150,9 +159,7 @@ def test_a_template_without_an_image_stays_and_is_no_template_of_zeros():
 
 def test_a_template_whose_images_cancel_out_is_a_named_failure():
     vectors = np.array([[1, 0], [-1, 0], [0, 1]], np.float32)
-    templates = Templates(
-        ["a", "b"], np.arange(2), np.arange(3), np.array([0, 0, 1]), np.arange(3)
-    )
+    templates = Templates(["a", "b"], np.arange(2), np.arange(3), np.array([0, 0, 1]), np.arange(3))
     got = pool(embedded(vectors, 1), templates, Pooling())
     assert got.there.tolist() == [False, True]
     assert got.lost.tolist() == [0]

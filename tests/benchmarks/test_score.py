@@ -44,7 +44,9 @@ def by_loop(pooled: Pooled, i: int, j: int, score: str) -> float:
     return -0.5 * value
 
 
-@pytest.mark.parametrize(("score", "per_dimension"), [("cosine", False), ("likelihood", False), ("likelihood", True)])
+@pytest.mark.parametrize(
+    ("score", "per_dimension"), [("cosine", False), ("likelihood", False), ("likelihood", True)]
+)
 def test_pair_scores_are_those_of_a_plain_loop(score, per_dimension):
     pooled = templates(per_dimension=per_dimension)
     left, right = np.triu_indices(COUNT)

@@ -11,7 +11,9 @@ import numpy as np
 from urface.metrics.intervals import Rate
 from urface.types import UserError
 
-Kind = Literal["accuracy", "eer", "auc", "tar", "fnmr", "tar_nearest", "rank", "tpir", "fnir", "map"]
+Kind = Literal[
+    "accuracy", "eer", "auc", "tar", "fnmr", "tar_nearest", "rank", "tpir", "fnir", "map"
+]
 AT = ("tar", "fnmr", "tar_nearest", "tpir", "fnir")
 PLAIN = ("accuracy", "eer", "auc", "map")
 
@@ -133,9 +135,7 @@ def average(group: str, cells: Sequence[Cell]) -> Cell:
         return Cell(
             group, first.measure, None, None, None, None, trials, failures, reason, parts=len(cells)
         )
-    values, lows, highs = (
-        [getattr(c, name) for c in cells] for name in ("value", "low", "high")
-    )
+    values, lows, highs = ([getattr(c, name) for c in cells] for name in ("value", "low", "high"))
     bounded = all(low is not None for low in lows)
     return Cell(
         group,

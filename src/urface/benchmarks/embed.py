@@ -91,7 +91,9 @@ def embed_images(
         for number in numbers:
             shard = store.load(number) if store else kept[number]
             if shard is None:
-                raise UserError(f"{store.path(number) if store else number}: lost while it was used")
+                raise UserError(
+                    f"{store.path(number) if store else number}: lost while it was used"
+                )
             yield Block(number * SHARD, shard.features)
 
     return Embedded(ok, failures, recogniser.parts, blocks, digest.hexdigest(), PIXELS)
@@ -198,6 +200,8 @@ def _spread(parts: list[Features], rows: np.ndarray, count: int, model: Recognis
 
 
 def _without_direction(features: Features, rows: np.ndarray) -> list[int]:
+    if not len(rows):
+        return []
     split = features.vectors[rows].reshape(len(rows), features.parts, -1)
     flat = ~(np.einsum("nkd,nkd->nk", split, split, dtype=np.float64) > 0).all(1)
     found: list[int] = rows[flat].tolist()

@@ -55,9 +55,7 @@ def check_pairs(name: str, task: PairTask, cells: Sequence[Cell]) -> None:
         _hold(name, cell, genuine if of_genuine else len(task.left))
 
 
-def check_search(
-    name: str, task: SearchTask, subjects: np.ndarray, cells: Sequence[Cell]
-) -> None:
+def check_search(name: str, task: SearchTask, subjects: np.ndarray, cells: Sequence[Cell]) -> None:
     """As ``check_pairs``: mated probes, rows of ``mates``, or pairs of a probe and a mate."""
     people, gallery = subjects[task.probes], subjects[task.gallery]
     gallery = gallery[gallery != NOBODY]

@@ -128,7 +128,5 @@ def _by_subject(
     """The rate with bounds from drawing people where that was asked for and there are two or more."""
     if people is None or len(np.unique(people)) < 2 or (people == NOBODY).any():
         return plain, BINOMIAL
-    drawn = rate_by_subject(
-        events, people, resamples=resamples, seed=seed, failures=plain.failures
-    )
+    drawn = rate_by_subject(events, people, resamples=resamples, seed=seed, failures=plain.failures)
     return drawn, f"{BY_SUBJECT}, {resamples} draws"

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from urface.benchmarks.benchmark import NOBODY, SearchTask
-from urface.benchmarks.cell import BINOMIAL, BY_SUBJECT, SAME_SET, Cell, of_rate, parse_measure, without
+from urface.benchmarks.cell import (
+    BINOMIAL,
+    BY_SUBJECT,
+    SAME_SET,
+    Cell,
+    of_rate,
+    parse_measure,
+    without,
+)
 from urface.benchmarks.judge_pairs import complement
 from urface.benchmarks.search import Search
 from urface.metrics.bootstrap import RESAMPLES, bootstrap_interval_by_subject, rate_by_subject
@@ -50,9 +58,7 @@ def judge_search(
     Ranks are of mated probes; with ``mates`` each row is a trial. Raises UserError where a measure is not
     one of searches.
     """
-    judged = _Judged(
-        task, search, search.outcomes(), subjects[task.probes], resamples, seed
-    )
+    judged = _Judged(task, search, search.outcomes(), subjects[task.probes], resamples, seed)
     return [_cell(judged, name) for name in task.measures]
 
 
@@ -159,9 +165,7 @@ def _map(judged: _Judged, name: str) -> Cell:
                 values, people, resamples=draws, seed=judged.seed
             )
         interval = f"{BY_SUBJECT}, {draws} draws"
-    return Cell(
-        task.name, name, value, low, high, None, len(values), failures, interval=interval
-    )
+    return Cell(task.name, name, value, low, high, None, len(values), failures, interval=interval)
 
 
 def average_precisions(search: Search) -> np.ndarray:
@@ -174,7 +178,9 @@ def average_precisions(search: Search) -> np.ndarray:
     owner = np.repeat(np.arange(len(sizes)), sizes)
     known = ~np.isnan(search.mate)
     end = search.start[:-1] + np.bincount(owner[known], minlength=len(sizes))
-    hit = end[owner] - np.arange(len(owner))  # mates rise within a probe, so the last is the first found
+    hit = end[owner] - np.arange(
+        len(owner)
+    )  # mates rise within a probe, so the last is the first found
     hit, place = hit[known], (hit + search.better)[known]
     before = np.where(place > 1, (hit - 1) / np.maximum(place - 1, 1), 1.0)
     gained = np.bincount(owner[known], (hit / place + before) / 2, minlength=len(sizes))
