@@ -51,7 +51,7 @@ class Options:
 def evaluate(
     benchmark: Benchmark,
     recogniser: Recogniser,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
     *,
     cache: Path | None = None,
     progress: bool = True,

@@ -31,6 +31,10 @@ def judge(
     stay in its denominator.
     """
     subjects = benchmark.templates.subjects
+    tasks = [task.name for task in benchmark.pairs]
+    tasks += [task.name for task in benchmark.searches]
+    if len(set(tasks)) != len(tasks):
+        raise UserError(f"{benchmark.name}: two of its parts have one name")
     cells: list[Cell] = []
     for pairs in benchmark.pairs:
         scores = pair_scores(pooled, pairs.left, pairs.right, score)
@@ -80,8 +84,9 @@ def _hold(name: str, cell: Cell, expected: int) -> None:
 
 
 def _groups(benchmark: Benchmark, cells: Sequence[Cell]) -> list[Cell]:
+    tasks: list[PairTask | SearchTask] = [*benchmark.pairs, *benchmark.searches]
     members: dict[str, list[str]] = {}
-    for task in (*benchmark.pairs, *benchmark.searches):
+    for task in tasks:
         if task.group:
             members.setdefault(task.group, []).append(task.name)
     found = []

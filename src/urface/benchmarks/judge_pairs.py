@@ -43,7 +43,7 @@ def _cell(
     resamples: int,
     seed: int,
 ) -> Cell:
-    kind, at = parse_measure(name)
+    kind, _ = parse_measure(name)
     same = task.same
     num_genuine = int(np.count_nonzero(same))
     failed = int(np.count_nonzero(np.isnan(scores)))

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numba import config, njit
+from numba import njit
 from tqdm import tqdm
 
 from urface.benchmarks.benchmark import NOBODY, SearchTask
 from urface.benchmarks.pool import Pooled
 from urface.benchmarks.score import Score, pair_scores, search_tiles
 from urface.metrics.identification import SearchOutcomes
+from urface.scoring.pairs import threads
 from urface.types import UserError
 
 MOST_KEPT = 50_000_000  # of the best scores of two people, for rates at a false-accept rate
@@ -101,19 +102,18 @@ def search(
         disable=not progress,
         leave=False,
     )
-    threads = max(1, config.NUMBA_NUM_THREADS)
-    with bar, ThreadPoolExecutor(threads) as workers:
+    with bar, ThreadPoolExecutor(threads()) as workers:
         for probe, first, scores in tiles:
             count, width = scores.shape
-            step = -(-count // threads)
+            columns = slice(first, first + width)
 
-            def work(
-                low: int, probe: int = probe, first: int = first, scores: np.ndarray = scores
-            ) -> None:
-                rows = slice(probe + low, probe + min(low + step, len(scores)))
-                columns = slice(first, first + scores.shape[1])
+            def work(part: np.ndarray, probe: int, columns: slice, scores: np.ndarray) -> None:
+                here, rows = (
+                    slice(part[0], part[-1] + 1),
+                    slice(probe + part[0], probe + part[-1] + 1),
+                )
                 _take(
-                    scores[low : low + step],
+                    scores[here],
                     person[rows],
                     failed[rows],
                     people[columns],
@@ -125,7 +125,9 @@ def search(
                     passed,
                 )
 
-            list(workers.map(work, range(0, count, step)))
+            parts = [p for p in np.array_split(np.arange(count), threads()) if len(p)]
+            for done in [workers.submit(work, p, probe, columns, scores) for p in parts]:
+                done.result()
             if keep:
                 top.add(scores)
             bar.update(count * width)

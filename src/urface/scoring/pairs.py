@@ -15,7 +15,10 @@ from numba import config, njit
 
 PAIRS_AT_ONCE = 1 << 17  # a thread takes at a time
 LARGEST_EXPONENT = 280.0  # a product of sums stays within 10^+-this; float64 ends at 308
-REORDER = {"reassoc", "contract"}  # lets sums run in vector lanes; NaN and infinity keep their meaning
+REORDER = {
+    "reassoc",
+    "contract",
+}  # lets sums run in vector lanes; NaN and infinity keep their meaning
 
 
 def cosine_pairs(
@@ -43,7 +46,7 @@ def likelihood_pairs(
 
     variance is [T, K] or [T, K, D], above 0 in the rows that are there; the rest as in ``cosine_pairs``.
     """
-    count, parts, dim = vectors_TKD.shape
+    count = len(vectors_TKD)
     rows = np.ascontiguousarray(vectors_TKD, np.float32).reshape(count, -1)
     spread = np.ascontiguousarray(variance, np.float32).reshape(count, -1)
     width = rows.shape[1] // max(1, spread.shape[1])  # values that share a variance: D, or 1
@@ -65,9 +68,14 @@ def _factors(spread: np.ndarray) -> int:
     return max(1, min(64, int(LARGEST_EXPONENT / max(largest, 1e-9))))
 
 
+def threads() -> int:
+    """How many threads kernels may use: NUMBA_NUM_THREADS, by default all cores."""
+    return max(1, int(config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+
+
 def _in_threads(work: Callable[[slice], None], count: int) -> None:
     slices = [slice(i, i + PAIRS_AT_ONCE) for i in range(0, count, PAIRS_AT_ONCE)]
-    with ThreadPoolExecutor(max(1, config.NUMBA_NUM_THREADS)) as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         list(pool.map(work, slices))
 
 
