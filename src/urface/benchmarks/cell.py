@@ -36,7 +36,8 @@ class Cell:
     failures   trials without a score, in ``trials`` and judged like the others
     threshold  the score that it was read at, None where there is none; +inf accepts nothing
     threshold_from  what the threshold was chosen on: the same set, or the other folds
-    parts, std      of a group: how many tasks it is the mean of, and their standard deviation (n - 1)
+    parts, std      of a group its tasks, of an accuracy its folds: how many, and their standard deviation
+                    (n - 1)
     """
 
     task: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from urface.benchmarks.benchmark import NOBODY, PairTask
@@ -56,7 +58,8 @@ def _cell(
             return without(task.name, name, len(same), failed, "the protocol has no folds")
         found = kfold_accuracy(scores, same, task.fold)
         share, interval = _by_subject(found.pooled, found.correct, people, resamples, seed)
-        return of_rate(task.name, name, share, interval=interval, threshold_from=OTHER_FOLDS)
+        cell = of_rate(task.name, name, share, interval=interval, threshold_from=OTHER_FOLDS)
+        return replace(cell, parts=len(found.folds), std=found.std)
     if kind == "eer":
         error = eer(scores, same)
         return Cell(

@@ -26,4 +26,7 @@ def compared_with_official(benchmark: Benchmark) -> str:
     found = sum(len(task.left) for task in benchmark.pairs)
     if wanted is None or found == wanted:
         return ""
-    return f"{found:,} pairs, the published {benchmark.name} has {wanted:,}: its numbers are no measure of these"
+    return (
+        f"{found:,} pairs, the published {benchmark.name} has {wanted:,}: its published numbers do not "
+        "compare"
+    )

@@ -90,7 +90,8 @@ def html(table: Table) -> str:
         if title:
             body += f'<tr class="group"><th scope="rowgroup" colspan="{width}">{escape(title)}</th></tr>'
         for row in rows:
-            cells = "".join(f"<td>{escape(str(cell))}</td>" for cell in row)
+            cells = f'<th scope="row">{escape(str(row[0]))}</th>'
+            cells += "".join(f"<td>{escape(str(cell))}</td>" for cell in row[1:])
             body += f"<tr>{cells}</tr>"
         body += "</tbody>"
     notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
