@@ -36,6 +36,7 @@ class Cell:
     failures   trials without a score, in ``trials`` and judged like the others
     threshold  the score that it was read at, None where there is none; +inf accepts nothing
     threshold_from  what the threshold was chosen on: the same set, or the other folds
+    group      of which the task is a part, "" where of none
     parts, std      of a group its tasks, of an accuracy its folds: how many, and their standard deviation
                     (n - 1)
     """
@@ -52,6 +53,7 @@ class Cell:
     interval: str = BINOMIAL
     threshold: float | None = None
     threshold_from: str = ""
+    group: str = ""
     parts: int = 1
     std: float | None = None
 

@@ -14,6 +14,7 @@ from urface.benchmarks.benchmark import Benchmark, ImageSet
 from urface.benchmarks.embedded import Block, Embedded
 from urface.benchmarks.feature_cache import (
     SHARD,
+    Facts,
     FeatureCache,
     Shard,
     cache_key,
@@ -73,17 +74,19 @@ def embed_images(
     )
     with bar, ThreadPoolExecutor(1) as ahead:
         for number in numbers:
-            shard = _still_true(store, number, images) if store else None
-            if shard is None:
-                shard = _embed_shard(images, number, recogniser, flip, batch_size, ahead, bar)
+            known: Facts | Shard | None = _still_true(store, number, images) if store else None
+            if known is None:
+                known = shard = _embed_shard(
+                    images, number, recogniser, flip, batch_size, ahead, bar
+                )
                 if store:
                     store.save(number, shard)
+                else:
+                    kept[number] = shard
             else:
-                bar.update(len(shard))
-            digest.update(shard.seen.tobytes())
-            failures |= {number * SHARD + row: why for row, why in shard.failures.items()}
-            if store is None:
-                kept[number] = shard
+                bar.update(len(known))
+            digest.update(known.seen.tobytes())
+            failures |= {number * SHARD + row: why for row, why in known.failures.items()}
     ok = np.ones(len(images), bool)
     ok[list(failures)] = False
 
@@ -99,17 +102,17 @@ def embed_images(
     return Embedded(ok, failures, recogniser.parts, blocks, digest.hexdigest(), PIXELS)
 
 
-def _still_true(store: FeatureCache, number: int, images: ImageSet) -> Shard | None:
-    """The shard on disk, unless it is missing or an image that failed then can be read now."""
-    shard = store.load(number)
-    if shard is None:
+def _still_true(store: FeatureCache, number: int, images: ImageSet) -> Facts | None:
+    """What is on disk, unless it is missing or an image that failed then can be read now."""
+    facts = store.facts(number)
+    if facts is None:
         return None
-    for row, reason in shard.failures.items():
+    for row, reason in facts.failures.items():
         if reason.endswith(NO_DIRECTION):
             continue
         if not isinstance(_read(images, number * SHARD + row), str):
             return None
-    return shard
+    return facts
 
 
 def _embed_shard(

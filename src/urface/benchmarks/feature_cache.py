@@ -21,12 +21,23 @@ FORMAT = "urface-features-1"
 
 
 @dataclass(frozen=True, eq=False)
-class Shard:
-    """n images in order: their features, the hash of each one's pixels, and why some failed.
+class Facts:
+    """n images in order: the hash of each one's pixels, and why some failed.
 
     seen      [n, 32] uint8, SHA-256 of the pixels as read; zeros for a failure
     failures  row within the shard -> reason
     """
+
+    seen: np.ndarray
+    failures: dict[int, str]
+
+    def __len__(self) -> int:
+        return len(self.seen)
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """n images in order with their features; ``seen`` and ``failures`` as in Facts."""
 
     features: Features
     seen: np.ndarray
@@ -102,6 +113,10 @@ class FeatureCache:
         """The shard, or None where it is missing or no whole shard of this size (it is then made anew)."""
         return load_shard(self.path(number), self.size(number))
 
+    def facts(self, number: int) -> Facts | None:
+        """What the shard says of its images, without the features; None as for ``load``."""
+        return load_facts(self.path(number), self.size(number))
+
     def save(self, number: int, shard: Shard) -> None:
         """Write the shard, whole or not at all."""
         save_shard(self.path(number), shard)
@@ -128,7 +143,19 @@ def save_shard(path: Path, shard: Shard) -> None:
 
 
 def load_shard(path: Path, size: int) -> Shard | None:
-    """What ``save_shard`` wrote, or None for anything else: a cache that is damaged is no cache."""
+    """What ``save_shard`` wrote of ``size`` images, or None for anything else: a cache that is damaged is
+    no cache."""
+    found = _load(path, size, True)
+    return found if isinstance(found, Shard) else None
+
+
+def load_facts(path: Path, size: int) -> Facts | None:
+    """As ``load_shard``, with a look at the shapes of the features alone."""
+    found = _load(path, size, False)
+    return found if isinstance(found, Facts) else None
+
+
+def _load(path: Path, size: int, with_features: bool) -> Shard | Facts | None:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -136,16 +163,23 @@ def load_shard(path: Path, size: int) -> Shard | None:
     try:
         with safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+            lengths = {shape[0] for shape in shapes.values()}
+            fits = len(shapes["vectors"]) == 2 and shapes["seen"] == [size, 32]
+            if metadata["format"] != FORMAT or lengths != {size} or not fits:
                 return None
-            there = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        failures = {int(row): str(why) for row, why in json.loads(metadata["failures"]).items()}
-        features = Features(
-            there["vectors"], int(metadata["parts"]), there.get("confidence"), there.get("variance")
-        )
-        shard = Shard(features, there["seen"], failures)
-    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError):
+            seen = file.get_tensor("seen")
+            written = json.loads(metadata["failures"])
+            facts = Facts(seen, {int(row): str(why) for row, why in written.items()})
+            if not with_features:
+                return facts
+            there = {name: file.get_tensor(name) for name in shapes}
+            features = Features(
+                there["vectors"],
+                int(metadata["parts"]),
+                there.get("confidence"),
+                there.get("variance"),
+            )
+            return Shard(features, facts.seen, facts.failures)
+    except (SafetensorError, LookupError, ValueError, TypeError, AttributeError):
         return None
-    whole = {len(values) for values in there.values()} == {size}
-    fits = features.vectors.ndim == 2 and shard.seen.shape == (size, 32)
-    return shard if whole and fits else None

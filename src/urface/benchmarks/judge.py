@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,14 +41,14 @@ def judge(
         scores = pair_scores(pooled, pairs.left, pairs.right, score)
         found = judge_pairs(pairs, scores, subjects, resamples, seed)
         check_pairs(benchmark.name, pairs, found)
-        cells += found
+        cells += [replace(cell, group=pairs.group) for cell in found]
     for task in benchmark.searches:
         keep = kept_for(task, len(task.probes) * len(task.gallery))
         met = search(pooled, task, subjects, score, keep=keep, progress=progress)
         found = judge_search(task, met, subjects, resamples, seed)
         check_search(benchmark.name, task, subjects, found)
-        cells += found
-    return cells + _groups(benchmark, cells)
+        cells += [replace(cell, group=task.group) for cell in found]
+    return cells + _groups(cells)
 
 
 def check_pairs(name: str, task: PairTask, cells: Sequence[Cell]) -> None:
@@ -83,17 +84,9 @@ def _hold(name: str, cell: Cell, expected: int) -> None:
         )
 
 
-def _groups(benchmark: Benchmark, cells: Sequence[Cell]) -> list[Cell]:
-    tasks: list[PairTask | SearchTask] = [*benchmark.pairs, *benchmark.searches]
-    members: dict[str, list[str]] = {}
-    for task in tasks:
-        if task.group:
-            members.setdefault(task.group, []).append(task.name)
-    found = []
-    for group, names in members.items():
-        measures: dict[str, list[Cell]] = {}
-        for cell in cells:
-            if cell.task in names:
-                measures.setdefault(cell.measure, []).append(cell)
-        found += [average(group, parts) for parts in measures.values()]
-    return found
+def _groups(cells: Sequence[Cell]) -> list[Cell]:
+    members: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        if cell.group:
+            members.setdefault((cell.group, cell.measure), []).append(cell)
+    return [average(group, parts) for (group, _), parts in members.items()]

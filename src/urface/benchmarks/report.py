@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from urface.atomic import write_atomic
-from urface.benchmarks.cell import BINOMIAL
+from urface.benchmarks.cell import BINOMIAL, Cell
 from urface.benchmarks.result import Result, write_results
 from urface.benchmarks.words import how, measure_title, preprocessing, value
 from urface.evaluation.paper import HEADLINE
@@ -14,6 +14,7 @@ from urface.evaluation.table import Table
 from urface.evaluation.table_text import html, latex, markdown
 from urface.types import UserError
 
+MOST_PARTS = 2  # of a group that a table shows beside their mean; results.json has all
 SHOWN = 12  # digits of a hash in a table; results.json has all
 PAPER = (
     "Paper: URFace's own numbers, after training on 4.8 million images that are not public; they are "
@@ -60,7 +61,7 @@ def results_table(results: Sequence[Result]) -> Table:
     body = []
     for benchmark in dict.fromkeys(result.benchmark for result in results):
         here = {_column(r): r for r in results if r.benchmark == benchmark}
-        places = dict.fromkeys((c.task, c.measure) for r in here.values() for c in r.cells)
+        places = dict.fromkeys((c.task, c.measure) for r in here.values() for c in _shown(r))
         rows = []
         last = {
             measure: task for task, measure in places
@@ -88,7 +89,7 @@ def _notes(results: Sequence[Result]) -> list[str]:
     notes = [
         "In percent, in brackets the 95% interval, then the counts; ± is the standard deviation over folds "
         "or parts. Intervals are Clopper-Pearson's unless said otherwise. A failure counts as no match and "
-        "stays in the denominator.",
+        "stays in the denominator. Of groups of more than two parts the parts are in results.json.",
         PAPER,
     ]
     for result in results:
@@ -101,14 +102,30 @@ def _notes(results: Sequence[Result]) -> list[str]:
             f"{result.options['seed']}"
         )
     notes += dict.fromkeys(f"{r.benchmark}: {note}" for r in results for note in r.notes)
-    notes += dict.fromkeys(
-        f"Withheld: {r.benchmark}, {c.task}, {measure_title(c.measure)}: {c.reason}"
-        for r in results
-        for c in r.cells
-        if c.value is None
-    )
+    notes += _withheld(results)
     odd = {c.interval for r in results for c in r.cells if c.value is not None} - {BINOMIAL}
     notes += [f"Some intervals: {words}." for words in sorted(odd)]
     chosen = {c.threshold_from for r in results for c in r.cells if c.threshold_from}
     notes += [f"Some thresholds were chosen on: {words}." for words in sorted(chosen)]
     return notes
+
+
+def _shown(result: Result) -> list[Cell]:
+    """Cells for a table: of a group of many parts only the mean."""
+    parts = {(cell.task, cell.measure): cell.parts for cell in result.cells}
+    return [
+        cell
+        for cell in result.cells
+        if not cell.group or parts[cell.group, cell.measure] <= MOST_PARTS
+    ]
+
+
+def _withheld(results: Sequence[Result]) -> list[str]:
+    """A note for each reason, with the numbers that are withheld for it."""
+    cells: dict[str, dict[str, None]] = {}
+    for result in results:
+        for cell in result.cells:
+            if cell.value is None and cell.parts == 1:
+                name = f"{result.benchmark}, {cell.task}, {measure_title(cell.measure)}"
+                cells.setdefault(cell.reason, {})[name] = None
+    return [f"Withheld: {reason}. This is so of {'; '.join(of)}." for reason, of in cells.items()]
