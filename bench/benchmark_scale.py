@@ -133,7 +133,7 @@ def write_features(benchmark: Benchmark, cache: Path) -> None:
         if store.path(number).is_file():
             continue
         size = store.size(number)
-        vectors = 1.4 * random.standard_normal((size, DIM), np.float32)
+        vectors = 2.5 * random.standard_normal((size, DIM), np.float32)
         who = person[number * SHARD : number * SHARD + size]
         vectors[who != NOBODY] += centres[who[who != NOBODY]]
         variance = np.exp(random.normal(-3, 1, (size, PARTS))).astype(np.float32)

@@ -71,6 +71,7 @@ def embed_images(
         unit=" faces",
         disable=not progress,
         leave=False,
+        delay=2,
     )
     with bar, ThreadPoolExecutor(1) as ahead:
         for number in numbers:

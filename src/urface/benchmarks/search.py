@@ -101,6 +101,7 @@ def search(
         unit_scale=True,
         disable=not progress,
         leave=False,
+        delay=2,
     )
     with bar, ThreadPoolExecutor(threads()) as workers:
         for probe, first, scores in tiles:
