@@ -8,6 +8,7 @@ from typing import Any
 
 from urface.benchmarks.benchmark import Benchmark
 from urface.benchmarks.embed import BATCH, embed_images
+from urface.benchmarks.extra_measures import with_measures
 from urface.benchmarks.judge import judge
 from urface.benchmarks.official_sizes import compared_with_official
 from urface.benchmarks.pool import Pooled, Pooling, pool
@@ -27,6 +28,7 @@ class Options:
     bootstrap   draws of subjects for the intervals; 0: Clopper-Pearson
     seed        of those draws
     batch_size  images that pass through the network at a time; it changes nothing but the last digits
+    measures    beside those of the protocol, such as fnmr@1e-3
     """
 
     score: Score = "cosine"
@@ -35,6 +37,7 @@ class Options:
     bootstrap: int = 0
     seed: int = 0
     batch_size: int = BATCH
+    measures: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """What can change a number, as JSON values."""
@@ -61,6 +64,7 @@ def evaluate(
     ``cache`` is a folder of features: see ``embed_images``. Raises UserError where the model lacks what the
     options need, and where counts do not add up to the protocol's.
     """
+    benchmark = with_measures(benchmark, options.measures)
     wants_variance = options.score == "likelihood"
     if (wants_variance or options.pooling.method == "inverse_variance") and (
         not recogniser.has_variance

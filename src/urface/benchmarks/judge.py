@@ -16,6 +16,8 @@ from urface.benchmarks.score import Score, pair_scores
 from urface.benchmarks.search import search
 from urface.types import UserError
 
+OF_GENUINE = ("tar", "fnmr", "tar_nearest")  # whose trials are the genuine pairs alone
+
 
 def judge(
     benchmark: Benchmark,
@@ -56,7 +58,7 @@ def check_pairs(name: str, task: PairTask, cells: Sequence[Cell]) -> None:
     genuine = int(np.count_nonzero(task.same))
     one_kind = genuine in (0, len(task.same))
     for cell in cells:
-        of_genuine = parse_measure(cell.measure)[0] in ("tar", "fnmr") and not one_kind
+        of_genuine = parse_measure(cell.measure)[0] in OF_GENUINE and not one_kind
         _hold(name, cell, genuine if of_genuine else len(task.left))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 
 import numpy as np
@@ -84,7 +85,16 @@ def _cell(
         )
     if kind in ("tar", "fnmr"):
         return _at_far(task, name, scores, people, resamples, seed)
+    if kind == "tar_nearest":
+        return _at_nearest_far(task, name, scores)
     raise UserError(f"{task.name}: {name} is a measure of a search, not of pairs")
+
+
+def _at_nearest_far(task: PairTask, name: str, scores: np.ndarray) -> Cell:
+    """The field's reading, by its name: the FAR may lie above the target."""
+    conventions = importlib.import_module("urface.metrics.conventions")
+    found = conventions.tar_at_nearest_far(scores, task.same, parse_measure(name)[1])
+    return of_rate(task.name, name, found.tar, threshold=found.threshold, threshold_from=SAME_SET)
 
 
 def _at_far(

@@ -88,6 +88,7 @@ def _parser() -> CommandParser:
     )
     parser.add_flag("--keep_norms", help="do not normalise image features before pooling")
     parser.add_flag("--detector_weights", help="weigh images by the detector's score")
+    parser.add("--measures", str, "", help="beside the protocol's: fnmr@1e-3,tar_nearest@1e-4")
     parser.add("--bootstrap", int, 0, help="intervals by this many draws of subjects (0: exact)")
     parser.add("--seed", int, 0, help="of those draws")
     parser.add("--cache", str, "", help="folder for features; OUT/cache without it")
@@ -198,6 +199,7 @@ def _options(score: Score, benchmark: Benchmark, given: Any) -> Options:
         bootstrap=given.bootstrap,
         seed=given.seed,
         batch_size=given.batch_size,
+        measures=tuple(name.strip() for name in given.measures.split(",") if name.strip()),
     )
 
 
