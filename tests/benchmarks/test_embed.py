@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +78,35 @@ def test_a_killed_run_goes_on_from_its_last_shard(tmp_path):
     np.testing.assert_array_equal(vectors(found), vectors(embed(source, Fake())))
     assert found.data == embed(source, Fake()).data
     assert not list(tmp_path.rglob("*.tmp*"))
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from benchmarks.made_up import Fake, benchmark
+from urface.benchmarks import embed, feature_cache
+embed.SHARD = feature_cache.SHARD = 8
+
+class Dies(Fake):
+    def features(self, images, keys):
+        if self.seen >= 20:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().features(images, keys)
+
+embed.embed_images(benchmark(43), Dies(), cache=Path(sys.argv[2]), batch_size=3, progress=False)
+"""
+
+
+def test_a_run_killed_outright_leaves_whole_shards_alone(tmp_path):
+    tests = str(Path(__file__).resolve().parents[1])
+    done = subprocess.run([sys.executable, "-c", KILLED, tests, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.rglob("shard_*.safetensors"))) == 2
+    resumed = Fake()
+    found = embed(benchmark(COUNT), resumed, tmp_path)
+    assert resumed.seen == COUNT - 16
+    np.testing.assert_array_equal(vectors(found), vectors(embed(benchmark(COUNT), Fake())))
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", None])

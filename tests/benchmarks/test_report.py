@@ -46,6 +46,7 @@ def test_a_result_says_all_that_its_numbers_depend_on():
         "seed": 7,
     }
     assert {"urface", "torch", "numpy", "python"} <= set(result["software"])
+    assert re.fullmatch("[0-9a-f]{64}", result["software"]["code"])
     assert result["failures"] == {"3.jpg": "3.jpg: truncated"}
     by_measure = {cell["measure"]: cell for cell in result["cells"]}
     assert by_measure["accuracy"]["threshold_from"] == "the other folds"

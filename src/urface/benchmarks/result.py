@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import importlib.metadata
 import json
 import platform
@@ -62,14 +64,23 @@ class Result:
 
 
 def software() -> dict[str, str]:
-    """Versions of what a result depends on."""
+    """Versions of what a result depends on; ``code`` is the SHA-256 of this package's source files."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             found[package] = "unknown"
-    return found
+    return {**found, "code": _code_digest()}
+
+
+@functools.cache
+def _code_digest() -> str:
+    digest = hashlib.sha256()
+    root = Path(__file__).resolve().parents[1]
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def write_results(results: Sequence[Result], path: Path) -> None:
