@@ -198,6 +198,7 @@ def test_no_result_makes_no_table():
         ("tar@1e-4", "TAR at FAR 1e-4"),
         ("tpir@0.01", "TPIR at FPIR 1%"),
         ("fnmr@0.001", "FNMR at FMR 1e-3"),
+        ("tar@0.00015", "TAR at FAR 0.00015"),
         ("rank20", "Rank-20"),
         ("map", "mAP"),
     ],

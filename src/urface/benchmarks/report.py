@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from urface.atomic import write_atomic
-from urface.benchmarks.cell import BINOMIAL, Cell
+from urface.benchmarks.cell import BINOMIAL, Cell, parse_measure
 from urface.benchmarks.result import Result, write_results
 from urface.benchmarks.words import how, measure_title, preprocessing, value
 from urface.evaluation.paper import HEADLINE
@@ -71,8 +71,7 @@ def results_table(results: Sequence[Result]) -> Table:
                 value(here[column].cell(task, measure) if column in here else None, counts=True)
                 for column in columns
             ]
-            known = HEADLINE.get((benchmark, measure)) if last[measure] == task else None
-            paper = "" if known is None else f"{known:.2f}"
+            paper = _papers(benchmark, measure) if last[measure] == task else ""
             rows.append((f"{task}: {measure_title(measure)}", *cells, paper))
         version = next(iter(here.values())).version
         body.append((f"{benchmark}: {version}", tuple(rows)))
@@ -83,6 +82,13 @@ def results_table(results: Sequence[Result]) -> Table:
         tuple(body),
         tuple(_notes(results)),
     )
+
+
+def _papers(benchmark: str, measure: str) -> str:
+    for (name, theirs), percent in HEADLINE.items():
+        if name == benchmark and parse_measure(theirs) == parse_measure(measure):
+            return f"{percent:.2f}"
+    return ""
 
 
 def _notes(results: Sequence[Result]) -> list[str]:

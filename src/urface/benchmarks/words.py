@@ -22,8 +22,9 @@ def measure_title(measure: str) -> str:
         return f"Rank-{int(at)}"
     if kind in TITLES:
         return TITLES[kind]
-    share = f"{100 * at:g}%" if at >= 0.01 else f"{at:.0e}".replace("e-0", "e-")
-    return f"{RATES[kind]} {share}"
+    short = f"{at:.0e}"
+    share = short.replace("e-0", "e-") if float(short) == at else f"{at:g}"
+    return f"{RATES[kind]} {100 * at:g}%" if at >= 0.01 else f"{RATES[kind]} {share}"
 
 
 def value(cell: Cell | None, counts: bool = False, digits: int = 2) -> str:
