@@ -124,6 +124,19 @@ def test_average_precision_is_that_of_a_sorted_list(seed):
     assert cells["map"].low < cells["map"].value < cells["map"].high
 
 
+def test_streamed_average_precision_is_that_of_the_metric():
+    metric = pytest.importorskip("urface.metrics.average_precision", reason="it is not there")
+    pooled, subjects, task = drawn(1, ties=True)
+    scores = matrix(pooled, task)
+    met, _ = judged(pooled, subjects, task)
+    mated = met.outcomes().mated
+    names = subjects.copy()
+    names[names == NOBODY] = 1000 + np.arange((names == NOBODY).sum())
+    probes = names[task.probes][mated]
+    expected, _ = metric.average_precisions(scores[mated], probes, names[task.gallery])
+    np.testing.assert_allclose(average_precisions(met)[mated], expected, atol=1e-12)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_tar_of_a_search_is_that_of_all_its_comparisons(seed):
     from urface.metrics.verification import tar_at_far

@@ -118,7 +118,7 @@ def preset_table(preset: Preset, results: Sequence[Result]) -> Table:
     for column in columns:
         cells = (_cell(found, column) for found in ours.values())
         reasons = [cell.reason for cell in cells if cell is not None and cell.value is None]
-        notes += [f"Withheld: {column.task}, {column.title}: {why}" for why in reasons]
+        notes += dict.fromkeys(f"Withheld: {column.task}, {column.title}: {why}" for why in reasons)
     return Table(preset.key, preset.title, (("", ("Method",)), *head), body, tuple(notes))
 
 
