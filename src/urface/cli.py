@@ -13,7 +13,7 @@ COMMANDS = {
     "train": Command(
         "urface.commands.train", "train a model on folders, tars or manifests of faces"
     ),
-    "evaluate": Command("urface.commands.evaluate", "judge a model on LFW, clean or degraded"),
+    "evaluate": Command("urface.commands.evaluate", "judge models on benchmarks"),
     "embed": Command("urface.commands.embed", "aligned faces to a file of embeddings"),
     "compare": Command(
         "urface.commands.compare", "two aligned faces: score, verdict, uncertainties"

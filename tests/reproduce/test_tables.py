@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from reproduce.made_up import measured
+from urface.evaluation import paper
 from urface.evaluation.conditions import condition
-from urface.reproduce import paper
+from urface.evaluation.table import Table
+from urface.evaluation.table_text import html, latex, markdown, write_tables
 from urface.reproduce.measured import RANK1, TPIR10
 from urface.reproduce.rows import ABLATION, TABLE1, TABLE2
-from urface.reproduce.table_text import html, latex, markdown, write_tables
-from urface.reproduce.tables import Table, as_json, tables
+from urface.reproduce.tables import as_json, tables
 
 CONDITIONS = [condition("clean"), condition("degraded")]
 ALL_ROWS = {

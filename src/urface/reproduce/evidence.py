@@ -13,13 +13,13 @@ from urface.config_reproduce import ReproduceSettings
 from urface.embedder import load
 from urface.evaluation.conditions import Condition
 from urface.evaluation.correlation import sub_embedding_correlation
+from urface.evaluation.table_text import write_tables
 from urface.reproduce.claims import claims_markdown, judge_claims
 from urface.reproduce.faces import ReproductionFaces
 from urface.reproduce.findings import discard, uncertainty_examples
 from urface.reproduce.grid import CLEAN, Judge, Rows, model_path
 from urface.reproduce.measured import Measured
 from urface.reproduce.quality import growth, rankings
-from urface.reproduce.table_text import write_tables
 from urface.reproduce.tables import as_json, tables
 from urface.types import to_numpy
 

@@ -58,6 +58,14 @@ class Value:
         """Over seeds."""
         return self.over_seeds.mean if self.over_seeds else None
 
+    def __str__(self) -> str:
+        """In percent with its interval, and half of Student's where there are several seeds."""
+        if self.mean is None or self.low is None or self.high is None:
+            return "withheld"
+        text = f"{100 * self.mean:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+        half = self.over_seeds.half_width if self.over_seeds else None
+        return text if half is None else f"{text} ± {100 * half:.1f}"
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         over = self.over_seeds.to_dict() if self.over_seeds else None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from urface.evaluation import paper
 from urface.evaluation.conditions import Condition
-from urface.reproduce import paper
+from urface.evaluation.table import Table
 from urface.reproduce.measured import (
     ACCURACY,
     RANK1,
@@ -37,22 +38,6 @@ VARIATIONS1 = {
     "decorrelated_4_pa": ("3", "1"),
     "all_pa": ("3", "3"),
 }
-
-
-@dataclass(frozen=True)
-class Table:
-    """What the three renderings share.
-
-    head    groups of columns: a title (may be empty) and the columns under it
-    body    groups of rows: a title (may be empty) and the cells of each row
-    notes   sentences below
-    """
-
-    key: str
-    title: str
-    head: tuple[tuple[str, tuple[str, ...]], ...]
-    body: tuple[tuple[str, tuple[tuple[Cell, ...], ...]], ...]
-    notes: tuple[str, ...]
 
 
 def tables(measured: Measured, conditions: Sequence[Condition], data: str) -> list[Table]:
@@ -193,14 +178,3 @@ def as_json(made: Sequence[Table]) -> dict[str, Any]:
         }
         for table in made
     }
-
-
-def written(value: Cell) -> str:
-    """A cell in words."""
-    if isinstance(value, str):
-        return value
-    if value.mean is None or value.low is None or value.high is None:
-        return "withheld"
-    text = f"{100 * value.mean:.1f} [{100 * value.low:.1f}, {100 * value.high:.1f}]"
-    half = value.over_seeds.half_width if value.over_seeds else None
-    return text if half is None else f"{text} ± {100 * half:.1f}"

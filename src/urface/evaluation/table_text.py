@@ -8,7 +8,7 @@ from pathlib import Path
 
 from urface.atomic import write_atomic
 from urface.evaluation.report_style import style_sheet
-from urface.reproduce.tables import Table, written
+from urface.evaluation.table import Table
 
 _TEX = {letter: f"\\{letter}" for letter in "%&_#{}$"}
 _TEX |= {"\N{EN DASH}": "--", "±": r"$\pm$", "~": r"\~{}", "^": r"\^{}", "\\": r"\textbackslash{}"}
@@ -34,7 +34,7 @@ def markdown(table: Table) -> str:
             lines += [f"**{title}**", ""]
         lines += [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
         for row in rows:
-            cells = (written(cell).replace("|", r"\|") for cell in row)
+            cells = (str(cell).replace("|", r"\|") for cell in row)
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     return "\n".join([*lines, *(f"- {note}" for note in table.notes)]) + "\n"
@@ -65,7 +65,7 @@ def latex(table: Table) -> str:
         if title:
             lines.append(rf"\multicolumn{{{width}}}{{l}}{{\emph{{{_tex(title)}}}}} \\")
         for row in rows:
-            cells = [_tex(written(cell)) for cell in row]
+            cells = [_tex(str(cell)) for cell in row]
             lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table*}"]) + "\n"
 
@@ -90,7 +90,8 @@ def html(table: Table) -> str:
         if title:
             body += f'<tr class="group"><th scope="rowgroup" colspan="{width}">{escape(title)}</th></tr>'
         for row in rows:
-            cells = "".join(f"<td>{escape(written(cell))}</td>" for cell in row)
+            cells = f'<th scope="row">{escape(str(row[0]))}</th>'
+            cells += "".join(f"<td>{escape(str(cell))}</td>" for cell in row[1:])
             body += f"<tr>{cells}</tr>"
         body += "</tbody>"
     notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)

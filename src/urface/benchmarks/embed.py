@@ -1,0 +1,234 @@
+"""A benchmark's images to features by any recogniser: decoded ahead, cached, resumable."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from urface.benchmarks.benchmark import Benchmark, ImageSet
+from urface.benchmarks.embedded import Block, Embedded
+from urface.benchmarks.feature_cache import (
+    SHARD,
+    Facts,
+    FeatureCache,
+    Shard,
+    cache_key,
+    keys_digest,
+    pixels_digest,
+)
+from urface.data.decode import DecodeError
+from urface.recognisers.recogniser import Features, Flip, Recogniser
+from urface.types import UserError
+
+BATCH = 64
+PIXELS = "the names of the images and the pixels of each as it was embedded"
+NAMES = "the names of the images; their features come from the model's file"
+NO_DIRECTION = "its feature has no direction: a part of it has length 0"
+
+Seen = np.ndarray | str  # an image, or why there is none
+
+
+def embed_images(
+    benchmark: Benchmark,
+    recogniser: Recogniser,
+    *,
+    flip: Flip = "none",
+    cache: Path | None = None,
+    batch_size: int = BATCH,
+    progress: bool = True,
+) -> Embedded:
+    """Features of all images of ``benchmark``.
+
+    flip        sum: features(image) + features(mirrored image), neither normalised, as the field does;
+                confidence and variance are the means of the two, since a face and its mirror err alike
+    cache       a folder; shards of SHARD images are written to it, and read by a later run of the same
+                key (``cache_key``). An image that failed is read anew each time: one that can be read now
+                has its shard made anew
+    batch_size  images that pass through the network at a time
+
+    An image that cannot be read, or whose feature has no direction, is a failure by place and reason.
+    Raises UserError where mirrored images are asked of features on disk, and as the recogniser does.
+    """
+    images = benchmark.images
+    if not recogniser.needs_images:
+        return _from_disk(benchmark, recogniser, flip)
+    store = None
+    if cache is not None:
+        about = {"model": recogniser.name, "benchmark": benchmark.name, "flip": flip}
+        store = FeatureCache(cache, cache_key(recogniser, images, flip), len(images), about)
+    numbers = range(-(-len(images) // SHARD))
+    kept: dict[int, Shard] = {}  # without a cache all shards stay in memory
+    digest = hashlib.sha256(keys_digest(images.keys).encode())
+    failures: dict[int, str] = {}
+    bar = tqdm(
+        total=len(images),
+        desc=f"{benchmark.name}: embedding",
+        unit=" faces",
+        disable=not progress,
+        leave=False,
+        delay=2,
+    )
+    with bar, ThreadPoolExecutor(1) as ahead:
+        for number in numbers:
+            known: Facts | Shard | None = _still_true(store, number, images) if store else None
+            if known is None:
+                known = shard = _embed_shard(
+                    images, number, recogniser, flip, batch_size, ahead, bar
+                )
+                if store:
+                    store.save(number, shard)
+                else:
+                    kept[number] = shard
+            else:
+                bar.update(len(known))
+            digest.update(known.seen.tobytes())
+            failures |= {number * SHARD + row: why for row, why in known.failures.items()}
+    ok = np.ones(len(images), bool)
+    ok[list(failures)] = False
+
+    def blocks() -> Iterator[Block]:
+        for number in numbers:
+            shard = store.load(number) if store else kept[number]
+            if shard is None:
+                raise UserError(
+                    f"{store.path(number) if store else number}: lost while it was used"
+                )
+            yield Block(number * SHARD, shard.features)
+
+    return Embedded(ok, failures, recogniser.parts, blocks, digest.hexdigest(), PIXELS)
+
+
+def _still_true(store: FeatureCache, number: int, images: ImageSet) -> Facts | None:
+    """What is on disk, unless it is missing or an image that failed then can be read now."""
+    facts = store.facts(number)
+    if facts is None:
+        return None
+    for row, reason in facts.failures.items():
+        if reason.endswith(NO_DIRECTION):
+            continue
+        if not isinstance(_read(images, number * SHARD + row), str):
+            return None
+    return facts
+
+
+def _embed_shard(
+    images: ImageSet,
+    number: int,
+    recogniser: Recogniser,
+    flip: Flip,
+    batch_size: int,
+    ahead: ThreadPoolExecutor,
+    bar: tqdm,
+) -> Shard:
+    first, last = number * SHARD, min((number + 1) * SHARD, len(images))
+    seen = np.zeros((last - first, 32), np.uint8)
+    failures: dict[int, str] = {}
+    rows: list[int] = []
+    parts: list[Features] = []
+    batches = [range(i, min(i + batch_size, last)) for i in range(first, last, batch_size)]
+    waiting = ahead.submit(_read_all, images, batches[0])
+    for place, batch in enumerate(batches):
+        found = waiting.result()
+        if place + 1 < len(batches):
+            waiting = ahead.submit(_read_all, images, batches[place + 1])
+        good = []
+        for index, image in zip(batch, found, strict=True):
+            if isinstance(image, str):
+                failures[index - first] = image
+            else:
+                good.append((index, image))
+                seen[index - first] = np.frombuffer(pixels_digest(image), np.uint8)
+        if good:
+            parts.append(_features(recogniser, images, good, flip))
+            rows += [index - first for index, _ in good]
+        bar.update(len(batch))
+    features = _spread(parts, np.array(rows, np.int64), last - first, recogniser)
+    for row in _without_direction(features, np.array(rows, np.int64)):
+        failures[row] = f"{images.keys[first + row]}: {NO_DIRECTION}"
+    return Shard(features, seen, dict(sorted(failures.items())))
+
+
+def _read_all(images: ImageSet, places: range) -> list[Seen]:
+    return [_read(images, place) for place in places]
+
+
+def _read(images: ImageSet, place: int) -> Seen:
+    try:
+        return images.read(place)
+    except DecodeError as error:
+        return str(error)
+
+
+def _features(
+    recogniser: Recogniser, images: ImageSet, good: Sequence[tuple[int, np.ndarray]], flip: Flip
+) -> Features:
+    keys = [images.keys[index] for index, _ in good]
+    faces = [image for _, image in good]
+    found = recogniser.features(faces, keys)
+    if flip == "none":
+        return found
+    mirrored = recogniser.features([np.ascontiguousarray(face[:, ::-1]) for face in faces], keys)
+    return Features(
+        found.vectors + mirrored.vectors,
+        found.parts,
+        _middle(found.confidence, mirrored.confidence),
+        _middle(found.variance, mirrored.variance),
+    )
+
+
+def _middle(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
+    return None if a is None or b is None else (a + b) / 2
+
+
+def _spread(parts: list[Features], rows: np.ndarray, count: int, model: Recogniser) -> Features:
+    """The features of those that succeeded, at their rows of ``count``; zeros elsewhere."""
+
+    def column(name: str) -> np.ndarray | None:
+        values = [getattr(part, name) for part in parts]
+        if not values or values[0] is None:
+            return None
+        joined = np.concatenate(values)
+        out = np.zeros((count, *joined.shape[1:]), np.float32)
+        out[rows] = joined
+        return out
+
+    vectors = column("vectors")
+    if vectors is None:  # a shard of failures alone does not know the width: one that fits any
+        vectors = np.zeros((count, model.parts), np.float32)
+    return Features(vectors, model.parts, column("confidence"), column("variance"))
+
+
+def _without_direction(features: Features, rows: np.ndarray) -> list[int]:
+    if not len(rows):
+        return []
+    split = features.vectors[rows].reshape(len(rows), features.parts, -1)
+    flat = ~(np.einsum("nkd,nkd->nk", split, split, dtype=np.float64) > 0).all(1)
+    found: list[int] = rows[flat].tolist()
+    return found
+
+
+def _from_disk(benchmark: Benchmark, recogniser: Recogniser, flip: Flip) -> Embedded:
+    """Features by key: they are on disk already, so they are read when wanted and not cached."""
+    if flip != "none":
+        raise UserError(
+            f"{recogniser.name}: features on disk cannot be mirrored: leave out --flip, or write the "
+            "sum of both into the file"
+        )
+    keys = benchmark.images.keys
+
+    def blocks() -> Iterator[Block]:
+        for first in range(0, len(keys), SHARD):
+            names = keys[first : first + SHARD]
+            features = recogniser.features([], names)
+            flat = _without_direction(features, np.arange(len(names)))
+            if flat:
+                raise UserError(f"{recogniser.name}: {names[flat[0]]}: {NO_DIRECTION}")
+            yield Block(first, features)
+
+    ok = np.ones(len(keys), bool)
+    return Embedded(ok, {}, recogniser.parts, blocks, keys_digest(keys), NAMES)

@@ -1,0 +1,235 @@
+"""Claims about features: cached, resumable, keyed by model and data, with failures by name."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.made_up import Fake, OnDisk, all_pairs, benchmark, faces, image_set
+from urface.benchmarks import embed as embed_module
+from urface.benchmarks import feature_cache
+from urface.benchmarks.benchmark import Benchmark
+from urface.benchmarks.embed import embed_images
+from urface.benchmarks.embedded import Embedded
+from urface.benchmarks.evaluate import evaluate
+from urface.benchmarks.feature_cache import cache_key, load_shard
+from urface.recognisers.recogniser import Preprocessing
+from urface.types import UserError
+
+COUNT = 43
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    for module in (embed_module, feature_cache):
+        monkeypatch.setattr(module, "SHARD", 8)
+
+
+def embed(source: Benchmark, model: Fake, cache: Path | None = None, **options: object) -> Embedded:
+    return embed_images(source, model, cache=cache, batch_size=3, progress=False, **options)
+
+
+def vectors(embedded: Embedded) -> np.ndarray:
+    return np.concatenate([block.features.vectors for block in embedded.blocks()])
+
+
+def expected(model: Fake, pixels: np.ndarray) -> np.ndarray:
+    return model.features(list(pixels), [str(i) for i in range(len(pixels))]).vectors
+
+
+def test_features_stand_in_the_order_of_the_images_and_failures_are_named(tmp_path):
+    source = benchmark(COUNT, damaged=(2, 40))
+    for cache in (None, tmp_path):
+        found = embed(source, Fake(), cache)
+        assert found.failures == {2: "2.jpg: truncated", 40: "40.jpg: truncated"}
+        assert np.flatnonzero(~found.ok).tolist() == [2, 40]
+        got, plain = vectors(found), expected(Fake(), faces(COUNT))
+        np.testing.assert_allclose(got[found.ok], plain[found.ok], rtol=1e-5)
+        assert not got[[2, 40]].any()
+
+
+def test_a_second_run_reads_the_cache_and_gives_the_same_result(tmp_path):
+    task = all_pairs(np.arange(40) % 8, ("accuracy", "tar@0.1"))
+    source = benchmark(pairs=(task,), damaged=(5,))
+    first, again, bare = Fake(), Fake(), Fake()
+    one = evaluate(source, first, cache=tmp_path, progress=False)
+    two = evaluate(source, again, cache=tmp_path, progress=False)
+    without = evaluate(source, bare, progress=False)
+    assert (first.seen, again.seen, bare.seen) == (39, 0, 39)
+    assert one == two == without
+
+
+def test_a_killed_run_goes_on_from_its_last_shard(tmp_path):
+    source = benchmark(COUNT)
+    dying = Fake()
+    dying.dies_at = 27  # in the fourth shard of eight
+    with pytest.raises(KeyboardInterrupt):
+        embed(source, dying, tmp_path)
+    resumed = Fake()
+    found = embed(source, resumed, tmp_path)
+    assert resumed.seen == COUNT - 24
+    np.testing.assert_array_equal(vectors(found), vectors(embed(source, Fake())))
+    assert found.data == embed(source, Fake()).data
+    assert not list(tmp_path.rglob("*.tmp*"))
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from benchmarks.made_up import Fake, benchmark
+from urface.benchmarks import embed, feature_cache
+embed.SHARD = feature_cache.SHARD = 8
+
+class Dies(Fake):
+    def features(self, images, keys):
+        if self.seen >= 20:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().features(images, keys)
+
+embed.embed_images(benchmark(43), Dies(), cache=Path(sys.argv[2]), batch_size=3, progress=False)
+"""
+
+
+def test_a_run_killed_outright_leaves_whole_shards_alone(tmp_path):
+    tests = str(Path(__file__).resolve().parents[1])
+    done = subprocess.run([sys.executable, "-c", KILLED, tests, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.rglob("shard_*.safetensors"))) == 2
+    resumed = Fake()
+    found = embed(benchmark(COUNT), resumed, tmp_path)
+    assert resumed.seen == COUNT - 16
+    np.testing.assert_array_equal(vectors(found), vectors(embed(benchmark(COUNT), Fake())))
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", None])
+def test_a_damaged_shard_is_made_anew(damage, tmp_path):
+    source = benchmark(COUNT)
+    whole = vectors(embed(source, Fake(), tmp_path))
+    (shard,) = tmp_path.rglob("shard_000002.safetensors")
+    shard.write_bytes(shard.read_bytes()[:-9] if damage is None else damage)
+    model = Fake()
+    np.testing.assert_array_equal(vectors(embed(source, model, tmp_path)), whole)
+    assert model.seen == 8
+
+
+def test_a_shard_of_another_size_is_no_shard_of_this_set(tmp_path):
+    embed(benchmark(COUNT), Fake(), tmp_path)
+    (shard,) = tmp_path.rglob("shard_000002.safetensors")
+    assert load_shard(shard, 8) is not None
+    assert load_shard(shard, 7) is None
+
+
+def test_an_image_that_can_be_read_now_has_its_shard_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_cache, "SPOTS", 2)  # the damaged one is not among them
+    embed(benchmark(COUNT, damaged=(10,)), Fake(), tmp_path)
+    model = Fake()
+    found = embed(benchmark(COUNT), model, tmp_path)
+    assert model.seen == 8
+    assert found.ok.all()
+    np.testing.assert_array_equal(vectors(found), vectors(embed(benchmark(COUNT), Fake())))
+
+
+def test_the_key_changes_with_all_that_changes_a_feature():
+    source = benchmark(COUNT)
+    other = Fake()
+    other.preprocessing = Preprocessing(colour="bgr")
+    images = source.images
+    renamed = replace(images, keys=["x.jpg", *images.keys[1:]])
+    keys = [
+        cache_key(Fake(), images, "none"),
+        cache_key(Fake(), images, "sum"),
+        cache_key(Fake(digest="c" * 64), images, "none"),
+        cache_key(Fake(parts=2), images, "none"),
+        cache_key(other, images, "none"),
+        cache_key(Fake(), renamed, "none"),
+        cache_key(Fake(), image_set(faces(COUNT, seed=1)), "none"),
+        cache_key(Fake(), image_set(faces(COUNT)[:-1]), "none"),
+        cache_key(Fake(), image_set(faces(COUNT), damaged=(0,)), "none"),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert cache_key(Fake(), benchmark(COUNT).images, "none") == keys[0]
+
+
+def test_the_digest_of_the_data_changes_with_any_pixel_and_any_failure():
+    changed = faces(COUNT)
+    changed[17, 0, 0, 0] ^= 1
+    sources = [
+        benchmark(COUNT),
+        replace(benchmark(COUNT), images=image_set(changed)),
+        benchmark(COUNT, damaged=(17,)),
+    ]
+    assert len({embed(source, Fake()).data for source in sources}) == 3
+
+
+def test_flip_adds_the_feature_of_the_mirrored_image_before_any_normalisation():
+    model = Fake(2, 4, variance=True)
+    found = embed(benchmark(COUNT), model, flip="sum")
+    pixels = faces(COUNT)
+    both = expected(model, pixels) + expected(model, pixels[:, :, ::-1])
+    np.testing.assert_allclose(vectors(found), both, rtol=1e-5, atol=1e-5)
+    names = [str(i) for i in range(COUNT)]
+    spread = model.features(list(pixels), names).variance
+    mirrored = model.features(list(pixels[:, :, ::-1]), names).variance
+    got = np.concatenate([block.features.variance for block in found.blocks()])
+    np.testing.assert_allclose(got, (spread + mirrored) / 2, rtol=1e-6)
+
+
+def test_variances_survive_the_cache(tmp_path):
+    model = Fake(2, 4, variance=True)
+    for _ in range(2):
+        found = embed(benchmark(COUNT, damaged=(1,)), model, tmp_path)
+        got = np.concatenate([block.features.variance for block in found.blocks()])
+        assert got.shape == (COUNT, 2)
+        assert (got[found.ok] > 0).all()
+
+
+def test_a_feature_of_length_zero_is_a_failure_and_no_score():
+    model = Fake()
+    model.weights[:] = 0
+    task = all_pairs(np.arange(40) % 8, ("tar@0.1",))
+    with pytest.raises(UserError, match="not one image"):
+        evaluate(benchmark(pairs=(task,)), model, progress=False)
+    found = embed(benchmark(COUNT), model)
+    assert not found.ok.any()
+    assert "no direction" in found.failures[0]
+
+
+def test_features_on_disk_are_read_by_key_and_cannot_be_mirrored(tmp_path):
+    source = benchmark(COUNT)
+    made = np.random.default_rng(0).normal(size=(COUNT, 6)).astype(np.float32)
+    order = np.random.default_rng(1).permutation(COUNT)
+    model = OnDisk([source.images.keys[i] for i in order], made[order])
+    np.testing.assert_array_equal(vectors(embed(source, model, tmp_path)), made)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(UserError, match="cannot be mirrored"):
+        embed(source, model, flip="sum")
+
+
+def test_a_zero_feature_on_disk_is_refused_by_name():
+    source = benchmark(COUNT)
+    made = np.ones((COUNT, 6), np.float32)
+    made[11] = 0
+    with pytest.raises(UserError, match=r"11\.jpg"):
+        vectors(embed(source, OnDisk(source.images.keys, made)))
+
+
+def test_the_cache_says_whose_features_it_holds(tmp_path):
+    embed(benchmark(COUNT), Fake(), tmp_path)
+    (about,) = tmp_path.rglob("about.json")
+    assert json.loads(about.read_text())["model"] == "fake"
+
+
+def test_a_shard_of_failures_alone_is_no_obstacle(tmp_path):
+    source = benchmark(COUNT, damaged=range(8, 16), pairs=())
+    for cache in (None, tmp_path, tmp_path):
+        found = embed(source, Fake(), cache)
+        assert len(found.failures) == 8
+        assert sum(len(block.features) for block in found.blocks()) == COUNT

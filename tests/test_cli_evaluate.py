@@ -1,0 +1,176 @@
+"""`urface evaluate` on benchmarks by name: what it writes, and that mistakes cost one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.made_up import Fake, all_pairs, benchmark
+from urface.benchmarks import registry
+from urface.benchmarks.benchmark import Benchmark
+from urface.benchmarks.registry import Entry
+from urface.benchmarks.result import read_results
+from urface.cli import main
+from urface.commands import evaluate_benchmarks
+
+PAIRS = (all_pairs(np.arange(40) % 8, ("accuracy", "tar@0.1")),)
+NAMES = ("lfw", "ijbc", "ijbc_1n", "cfp_fp")
+
+
+@pytest.fixture
+def models(monkeypatch) -> dict[str, Fake]:
+    """Fakes by the path that a user would give, and benchmarks that are read from memory."""
+    made = {"one": Fake(2, 4, True), "two": Fake(digest="c" * 64)}
+    for name, model in made.items():
+        model.name = name
+    monkeypatch.setattr(evaluate_benchmarks, "open_model", lambda path, given: made[path])
+    for name in NAMES:
+        monkeypatch.setitem(registry.BENCHMARKS, name, Entry(name, "none", "none"))
+
+    def read(name: str, root: str | Path) -> Benchmark:
+        return benchmark(pairs=PAIRS, name=name)
+
+    monkeypatch.setattr(registry, "read_benchmark", read)
+    return made
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    for name in ("lfw", "ijbc"):
+        (tmp_path / "sets" / name).mkdir(parents=True)
+    return tmp_path / "sets"
+
+
+def refused(capsys, *arguments: object) -> str:
+    """The one line on stderr of a command that must end with 2."""
+    assert main(["evaluate", *map(str, arguments)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("urface: error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_many_models_and_benchmarks_make_one_table(models, data, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["one", "two", "--benchmark", "lfw,ijbc_1n", "--data", data, "-o", out]
+    assert main(["evaluate", *map(str, arguments), "--score", "cosine,likelihood"]) == 0
+    text = capsys.readouterr()
+    assert "| Measure | one, cosine | one, likelihood | two | Paper |" in text.out
+    assert "two: gives no variance" in text.err
+    results = read_results(out / "results.json")
+    assert [(r.benchmark, r.model["name"], r.options["score"]) for r in results] == [
+        ("lfw", "one", "cosine"),
+        ("lfw", "one", "likelihood"),
+        ("ijbc_1n", "one", "cosine"),
+        ("ijbc_1n", "one", "likelihood"),
+        ("lfw", "two", "cosine"),
+        ("ijbc_1n", "two", "cosine"),
+    ]
+    assert (out / "table.md").read_text() in text.out
+    assert {p.name for p in out.iterdir()} == {
+        "cache",
+        "results.json",
+        "table.md",
+        "table.tex",
+        "table.html",
+    }
+    # Both benchmarks hold the same images here, so each model saw them once.
+    assert (models["one"].seen, models["two"].seen) == (40, 40)
+
+
+def test_a_second_run_embeds_nothing_and_writes_the_same(models, data, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["evaluate", "one", "--benchmark", "lfw", "--data", str(data), "-o", str(out)]
+    assert main(arguments) == 0
+    first = (out / "results.json").read_bytes()
+    assert main(arguments) == 0
+    assert models["one"].seen == 40
+    assert (out / "results.json").read_bytes() == first
+
+
+def test_options_reach_the_result(models, data, tmp_path):
+    out = tmp_path / "out"
+    options = ["--flip", "--keep-norms", "--pooling", "media", "--bootstrap", "20", "--seed", "3"]
+    arguments = ["one", "--benchmark", "lfw", "--data", str(data), "-o", str(out), *options]
+    assert main(["evaluate", *arguments]) == 0
+    (result,) = read_results(out / "results.json")
+    assert result.options == {
+        "score": "cosine",
+        "flip": "sum",
+        "pooling": {"method": "media", "norms": "keep", "detector_weights": False},
+        "intervals": "bootstrap by subject, 20 draws",
+        "seed": 3,
+    }
+
+
+def test_pooling_is_chosen_by_the_score_unless_it_is_given(models, data, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["one", "--benchmark", "lfw", "--data", str(data), "-o", str(out)]
+    assert main(["evaluate", *arguments, "--score", "cosine,likelihood"]) == 0
+    methods = [r.options["pooling"]["method"] for r in read_results(out / "results.json")]
+    assert methods == ["mean", "inverse_variance"]
+
+
+def test_results_of_earlier_runs_can_be_joined(models, data, tmp_path):
+    one, both = tmp_path / "one", tmp_path / "both"
+    shared = ["--benchmark", "lfw", "--data", str(data)]
+    assert main(["evaluate", "one", *shared, "-o", str(one)]) == 0
+    joined = ["--join", str(one / "results.json")]
+    assert main(["evaluate", "two", *shared, "-o", str(both), *joined]) == 0
+    names = [result.model["name"] for result in read_results(both / "results.json")]
+    assert names == ["one", "two"]
+    assert "| Measure | one | two | Paper |" in (both / "table.md").read_text()
+
+
+def test_data_lie_by_name_by_family_or_where_they_are_said_to(data, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    places = evaluate_benchmarks._places
+    assert places(["lfw", "ijbc_1n"], [str(data)]) == {
+        "lfw": data / "lfw",
+        "ijbc_1n": data / "ijbc",
+    }
+    assert places(["cfp_fp"], [str(elsewhere)]) == {"cfp_fp": elsewhere}
+    assert places(["ijbc_1n", "lfw"], [f"ijbc={elsewhere}", str(data)]) == {
+        "ijbc_1n": elsewhere,
+        "lfw": data / "lfw",
+    }
+
+
+def test_mistakes_are_one_line(models, data, tmp_path, capsys):
+    shared = ["one", "--data", data, "-o", tmp_path / "out"]
+    assert "did you mean ijbc" in refused(capsys, *shared, "--benchmark", "ijbcc")
+    assert "either --benchmark or --preset" in refused(capsys, *shared)
+    assert "known are" in refused(capsys, *shared, "--preset", "table9")
+    lfw = [*shared, "--benchmark", "lfw"]
+    assert "cosine or likelihood" in refused(capsys, *lfw, "--score", "dot")
+    assert "0 or more" in refused(capsys, *lfw, "--bootstrap", "-1")
+    assert "pooling: expected one of auto" in refused(capsys, *lfw, "--pooling", "max")
+    assert "no variance" in refused(capsys, "two", *lfw[1:], "--score", "likelihood")
+    assert "name=DIR" in refused(capsys, *lfw, "--data", "a", "b")
+    nowhere = ["one", "--benchmark", "lfw,cfp_fp", "-o", tmp_path / "out", "--data"]
+    assert "cfp_fp is looked for there" in refused(capsys, *nowhere, data)
+    assert "give cfp_fp=DIR" in refused(capsys, *nowhere, f"lfw={data}")
+    assert not (tmp_path / "out").exists()
+
+
+def test_counts_that_do_not_add_up_end_the_command_with_an_error(
+    models, data, tmp_path, capsys, monkeypatch
+):
+    """A judge that leaves failures out of its denominator must not get its result written."""
+    from dataclasses import replace
+
+    from urface.benchmarks import judge
+
+    honest = judge.judge_pairs
+
+    def naive(*arguments):
+        return [replace(cell, trials=cell.trials - 1) for cell in honest(*arguments)]
+
+    monkeypatch.setattr(judge, "judge_pairs", naive)
+    out = tmp_path / "out"
+    line = refused(capsys, "one", "--benchmark", "lfw", "--data", data, "-o", out)
+    assert "the result is not written" in line
+    assert not (out / "results.json").exists()
