@@ -68,7 +68,10 @@ def in_iresnet_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     # Their last BatchNorm has no weight and bias; ours are fixed at what changes nothing.
     mean = named.get("features.running_mean")
     if mean is not None and "features.weight" not in named:
-        named["features.weight"], named["features.bias"] = torch.ones_like(mean), torch.zeros_like(mean)
+        named["features.weight"], named["features.bias"] = (
+            torch.ones_like(mean),
+            torch.zeros_like(mean),
+        )
     return named
 
 

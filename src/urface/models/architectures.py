@@ -85,8 +85,8 @@ def network_from(
 def fold_preprocessing(model: URFace, mean: float, scale: float, bgr: bool) -> None:
     """Make ``model``, which takes RGB like all of ours, compute what it did of other pixels.
 
-    Its input was (pixel - ``mean``) * ``scale``, the channels turned round with ``bgr``: the weights of the first
-    convolution are turned round instead, so that no caller can get it wrong.
+    Its input was (pixel - ``mean``) * ``scale``, the channels turned round with ``bgr``: the weights of the
+    first convolution are turned round instead, so that no caller can get it wrong.
     """
     with torch.no_grad():
         model.pixel_mean.fill_(mean)

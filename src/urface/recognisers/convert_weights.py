@@ -209,7 +209,9 @@ def _write(state: dict[str, Any], target: str, record: dict[str, str]) -> None:
     try:
         save_file(plain, target, metadata={"urface-source": json.dumps(record)})
     except (SafetensorError, ValueError, RuntimeError, KeyError) as error:
-        raise UserError(f"its weights cannot be written ({sandbox.one_line(error)[:120]})") from None
+        raise UserError(
+            f"its weights cannot be written ({sandbox.one_line(error)[:120]})"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -130,8 +130,8 @@ def _beside(
         return None
     if values.ndim == 1:
         values = values[:, None]
-    if values.ndim == 2 and len(shapes) > 1 and values.shape == (shapes[1][0], np.prod(shapes[1][1:])):
-        values = values.reshape(shapes[1] if values.shape != shapes[0] else shapes[0])
+    if values.shape not in shapes and values.ndim == 2 and values.size == np.prod(shapes[-1]):
+        values = values.reshape(shapes[-1])
     if values.shape not in shapes or values.dtype.kind != "f":
         raise UserError(
             f"{path}: {name} must be floats {list(shapes[0])}, got {values.dtype} {list(values.shape)}"
@@ -237,7 +237,9 @@ def _parquet(path: Path) -> dict[str, Any]:
         wanted = {main: "features", **{n: n for n in COLUMNS[1:] if n in names}}
         table = pq.read_table(path, columns=[key, *wanted])
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: not a readable Parquet ({' '.join(str(error).split())})") from None
+        raise UserError(
+            f"{path}: not a readable Parquet ({' '.join(str(error).split())})"
+        ) from None
     found: dict[str, Any] = {"keys": [str(value) for value in table.column(key).to_pylist()]}
     for name, ours in wanted.items():
         found[ours] = _column(path, name, table.column(name).combine_chunks())
@@ -259,6 +261,8 @@ def _column(path: Path, name: str, column: Any) -> np.ndarray:
         values: np.ndarray = inner.to_numpy(zero_copy_only=False)
         return values.reshape(len(column), column.type.list_size)
     if not pa.types.is_floating(column.type):
-        raise UserError(f"{path}: {name} must be floats or lists of a fixed length, got {column.type}")
+        raise UserError(
+            f"{path}: {name} must be floats or lists of a fixed length, got {column.type}"
+        )
     plain: np.ndarray = column.to_numpy(zero_copy_only=False)
     return plain

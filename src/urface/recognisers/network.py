@@ -143,7 +143,6 @@ def preprocessing_of_ours(model: URFace, settings: ModelSettings) -> Preprocessi
         size,
         "rgb",
         float(model.pixel_mean),
-        # The buffer is a float32; for the usual one the number that people write is given back.
         1.0 / float(model.pixel_scale),
         settings.frame_size if settings.frame_size > size else 0,
     )

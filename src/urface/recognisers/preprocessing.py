@@ -17,7 +17,9 @@ CONVENTIONS = {
     "insightface": Preprocessing(),
     "adaface": Preprocessing(colour="bgr"),
 }
-FORM = "insightface, adaface, or colour=bgr,mean=0,scale=0.0039215686,size=112 (all or some of them)"
+FORM = (
+    "insightface, adaface, or colour=bgr,mean=0,scale=0.0039215686,size=112 (all or some of them)"
+)
 LARGEST = 1024
 
 

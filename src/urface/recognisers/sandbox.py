@@ -6,16 +6,17 @@ reader, or a file that asks for too much, could do.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import urface
 
-DEATH_SIGNAL, NO_NEW_PRIVILEGES = 1, 38  # of Linux's prctl
+LOOK_EVERY = 0.5  # seconds
 MIB = 1 << 20
 # What no reader of weights does: Python says so before it happens, and an exception here prevents it.
 FORBIDDEN = (
@@ -57,13 +58,17 @@ def surroundings() -> dict[str, str]:
 
 
 def die_with_parent(parent: int) -> None:
-    """End this process when the one with the number ``parent``, which started it, ends (Linux)."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(DEATH_SIGNAL, 9, 0, 0, 0)
-        libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    if os.getppid() != parent:  # it ended before we asked
+    """End this process when the one with the number ``parent``, which started it, ends.
+
+    A thread looks, since Linux's own signal comes when the thread that started us ends, not the process.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_EVERY)
         os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def limit(memory: int, written: int, seconds: int = 0) -> None:
