@@ -43,7 +43,14 @@ def test_the_imported_model_embeds_as_the_plain_network(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    command = ["import-weights", str(weights), "--backbone", "iresnet18", "-o", str(tmp_path / "m")]
+    command = [
+        "import-weights",
+        str(weights),
+        "--architecture",
+        "iresnet18",
+        "-o",
+        str(tmp_path / "m"),
+    ]
     assert main(command) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'm' / 'model.safetensors'}\n"
     embedder = urface.load(tmp_path / "m", device="cpu", precision="fp32")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,14 +27,8 @@ FORMAT, HEADER = "urface-branch-1", "urface-branch"
 WEIGHTS, NETWORK = "branch.", "onnx"
 
 
-class Known(Protocol):
-    """What a branch is trained on: a recogniser that says what it is."""
-
-    architecture: str
-
-
 class WithBranch:
-    """``base`` with the variances that ``branch`` reads from its output; the vectors are base's own, bit for bit."""
+    """``base`` with the variances that ``branch`` reads from its output; the vectors are those of base."""
 
     def __init__(self, base: Recogniser, branch: OutputBranch, name: str, digest: str) -> None:
         self.base = base

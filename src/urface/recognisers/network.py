@@ -12,10 +12,15 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from urface.config import ModelSettings, RunSettings
+from urface.config import ModelSettings, ObjectiveSettings, RunSettings
 from urface.embedder import check_images
 from urface.environment import environment, placed
-from urface.models.architectures import fold_preprocessing, network_from
+from urface.models.architectures import (
+    ARCHITECTURES,
+    fold_preprocessing,
+    network_from,
+    tell_architecture,
+)
 from urface.models.files import load_model
 from urface.models.heads import ConstantConfidence
 from urface.models.urface import URFace
@@ -33,6 +38,8 @@ class NetworkRecogniser:
     """A URFace as a Recogniser; its vectors are those before each sub-embedding is brought to unit length.
 
     model, settings  the network, which takes RGB whatever the weights were trained on
+    facts            what a model file of it says of its training, or of where its weights came from
+    objective        what it was trained with, as far as is known
     architecture     what it is, for reports
     """
 
@@ -43,7 +50,8 @@ class NetworkRecogniser:
         model: URFace,
         settings: ModelSettings,
         preprocessing: Preprocessing,
-        architecture: str,
+        facts: dict[str, Any],
+        objective: ObjectiveSettings | None = None,
         device: Device = "auto",
         precision: Precision = "auto",
     ) -> None:
@@ -53,7 +61,9 @@ class NetworkRecogniser:
         self.model = placed(model.eval(), self._environment.device)
         self.settings = settings
         self.preprocessing: Preprocessing | None = preprocessing
-        self.architecture = architecture
+        self.facts = facts
+        self.objective = objective or ObjectiveSettings("cosface", 0.0)
+        self.architecture = architecture_of(settings, facts)
         self.parts = settings.sub_embeddings
         learned = not isinstance(model.confidence_head, ConstantConfidence)
         self.has_variance = learned or model.uncertainty_head is not None
@@ -130,7 +140,8 @@ def open_ours(
         model,
         settings,
         preprocessing_of_ours(model, settings),
-        architecture_of(settings, facts),
+        facts,
+        _objective(path),
         device,
         precision,
     )
@@ -153,6 +164,12 @@ def architecture_of(settings: ModelSettings, facts: dict[str, Any]) -> str:
     imported = facts.get("imported")
     known = imported.get("architecture") if isinstance(imported, dict) else None
     return str(known or f"urface {settings.backbone}")
+
+
+def _objective(path: Path) -> ObjectiveSettings:
+    """What a model file of ours that ``load_model`` could read was trained with."""
+    told: Any = json_header(path, "urface")["objective"]
+    return ObjectiveSettings(**{**told, "decorrelate": tuple(told["decorrelate"])})
 
 
 def _digest_of_ours(path: Path) -> str:
@@ -186,9 +203,24 @@ def open_state_dict(
         )
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+    facts = imported(path.name, digest, found, declared)
     return NetworkRecogniser(
-        name, digest, model, settings, declared, found, device=device, precision=precision
+        name, digest, model, settings, declared, facts, device=device, precision=precision
     )
+
+
+def imported(
+    file: str, sha256: str, architecture: str, preprocessing: Preprocessing
+) -> dict[str, Any]:
+    """What a model file says of weights that came from elsewhere."""
+    return {
+        "imported": {
+            "file": file,
+            "sha256": sha256,
+            "architecture": architecture,
+            "preprocessing": preprocessing.to_dict(),
+        }
+    }
 
 
 def foreign_network(
@@ -196,23 +228,26 @@ def foreign_network(
     architecture: str,
     preprocessing: Preprocessing | None,
     parts: int = 1,
+    size: int = 0,
 ) -> tuple[URFace, ModelSettings, str, Preprocessing]:
     """A state dict as a URFace that takes RGB, its settings, what it is, and the preprocessing folded in.
 
-    Raises UserError where the weights do not fit, or nothing says what their input was.
+    Without a preprocessing it is that of the family, at ``size`` where that is given. Raises UserError
+    where the weights do not fit, or nothing says what their input was.
     """
-    size = preprocessing.size if preprocessing else 112
-    model, settings, found = network_from(state, architecture, size, parts)
     if preprocessing is None:
-        family = found.split("_")[0] if "_" in found else "insightface"
+        found = tell_architecture(state)
+        family = ARCHITECTURES[found][0]
         if family not in CONVENTIONS:
             raise UserError(
                 f"{found} does not say what its input was: declare it with --preprocessing, such as "
                 "colour=bgr,mean=0,scale=1/255"
             )
-        preprocessing = CONVENTIONS[family]
+        convention = CONVENTIONS[family]
+        preprocessing = replace(convention, size=size or convention.size)
     checked(preprocessing)
-    if preprocessing.frame > size:
+    model, settings, found = network_from(state, architecture, preprocessing.size, parts)
+    if preprocessing.frame > preprocessing.size:
         settings = replace(settings, frame_size=preprocessing.frame)
     fold_preprocessing(
         model, preprocessing.mean, preprocessing.scale, preprocessing.colour == "bgr"

@@ -49,7 +49,7 @@ def packed(array: np.ndarray) -> tuple[bytes, memoryview]:
     """An array as a message holds it: its shape, then float32."""
     whole = np.ascontiguousarray(array, np.float32)
     shape = np.array([whole.ndim, *whole.shape], "<i8")
-    return shape.tobytes(), memoryview(whole.reshape(-1)).cast("B")
+    return shape.tobytes(), whole.reshape(-1).view(np.uint8).data
 
 
 def unpacked(content: bytes) -> np.ndarray:

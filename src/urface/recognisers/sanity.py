@@ -66,8 +66,8 @@ def preprocessing_warning(recogniser: Recogniser) -> str | None:
     _, alternative, what, there = best
     here = "gives no feature" if own is None else f"d' {separation(own, people):.2f}"
     return (
-        f"{recogniser.name}: the declared preprocessing looks wrong ({what}?): {described(declared)} {here} on "
-        f"synthetic faces, {described(alternative)} d' {there:.2f}"
+        f"{recogniser.name}: the declared preprocessing looks wrong ({what}?): {described(declared)} {here} "
+        f"on synthetic faces, {described(alternative)} d' {there:.2f}"
     )
 
 
@@ -124,5 +124,6 @@ def _gain(own: np.ndarray, other: np.ndarray, people: np.ndarray) -> tuple[float
         kept = np.flatnonzero(people != person)
         part = np.ix_(kept, kept)
         left_out.append(separation(other[part], people[kept]) - separation(own[part], people[kept]))
-    count = len(left_out)
-    return gain, float(np.sqrt((count - 1) / count * np.square(left_out - np.mean(left_out)).sum()))
+    gains = np.array(left_out)
+    count = len(gains)
+    return gain, float(np.sqrt((count - 1) / count * np.square(gains - gains.mean()).sum()))
