@@ -29,7 +29,7 @@ def test_no_source_file_is_longer_than_400_lines():
     assert {name: length for name, length in lengths.items() if length > 400} == {}
 
 
-# The one door for pickles of weights: weights_only, in a process of its own (tests/recognisers/test_hostile.py).
+# The one door for pickles of weights: weights_only, in a process of its own (test_hostile.py).
 CONVERTER = "src/urface/recognisers/convert_weights.py"
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -158,15 +159,15 @@ def _load(source: str) -> Any:
         text = " ".join(str(error).split())
         if "alloc" in text or "Cannot allocate memory" in text:
             raise MemoryError from None
-        for sign in ("Unsupported global: GLOBAL ", "Unsupported class ", "Unsupported operand "):
-            if sign in text:
-                named = sandbox.one_line(text.partition(sign)[2].split()[0].rstrip(",."))
-                raise UserError(
-                    f"it holds more than weights (it asks for {named}); refused, nothing of it was run"
-                ) from None
+        asks = re.search(r"unsupported (?:global: )?global (\S+)", text, re.IGNORECASE)
+        if asks:
+            named = sandbox.one_line(asks[1])
+            raise UserError(
+                f"it holds more than weights (it asks for {named}); refused, nothing of it was run"
+            ) from None
         # torch's own advice, to load without weights_only, is the one thing not to do.
-        reason = text.rpartition("WeightsUnpickler error: ")[2].partition(" Check the doc")[0]
-        reason = sandbox.one_line(reason)[:120]
+        reason = re.sub(r"^Weights only load failed.*(source\.|error message\.)", "", text).strip()
+        reason = sandbox.one_line(reason.partition(" Check the doc")[0])[:120]
         raise UserError(f"it holds no readable weights ({reason}); nothing of it was run") from None
 
 

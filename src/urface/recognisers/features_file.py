@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ from urface.types import UserError
 LARGEST = 64 << 30  # bytes of all arrays together
 COLUMNS = ("features", "confidence", "variance")
 KEY_COLUMNS = ("key", "keys", "path")
+# What a damaged zip ends in.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
 class Stored(NamedTuple):
@@ -179,7 +182,7 @@ def _npz(path: Path) -> dict[str, Any]:
                 for name in (*COLUMNS, "keys")
                 if name in members
             }
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (*UNREADABLE, ValueError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path}: not a readable npz ({error})") from None
@@ -195,6 +198,8 @@ def _npz(path: Path) -> dict[str, Any]:
 
 def _array(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     """One array of an npz, its header held against the bytes that follow before any are allocated."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise UserError(f"{path}: {info.filename} is packed in a way that NumPy does not use")
     with archive.open(info) as file:
         head = file.read(12)
         if head[:6] != b"\x93NUMPY" or head[6] not in (1, 2, 3):
@@ -236,11 +241,12 @@ def _parquet(path: Path) -> dict[str, Any]:
             )
         wanted = {main: "features", **{n: n for n in COLUMNS[1:] if n in names}}
         table = pq.read_table(path, columns=[key, *wanted])
-    except (pa.ArrowException, OSError) as error:
+        keys = [str(value) for value in table.column(key).to_pylist()]
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"{path}: not a readable Parquet ({' '.join(str(error).split())})"
         ) from None
-    found: dict[str, Any] = {"keys": [str(value) for value in table.column(key).to_pylist()]}
+    found: dict[str, Any] = {"keys": keys}
     for name, ours in wanted.items():
         found[ours] = _column(path, name, table.column(name).combine_chunks())
     return found
