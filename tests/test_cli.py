@@ -115,7 +115,7 @@ def test_help_of_a_setting_is_its_line_in_the_docstring(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "side of the square the network sees, 64 to 128" in text
+    assert "side of the square the network sees, 32 to 128" in text
     assert "one of cosface, cpu-small, paper" in text
 
 
@@ -148,7 +148,7 @@ def test_option_without_its_section_names_the_section(capsys):
         (["--model.sub_embeddings", "2.5"], "expected a whole number, got '2.5'"),
         (["--model.backbone", "vgg"], "expected one of tiny, small, iresnet18"),
         (["--model.confidence_range", "3"], "expected a list [a, b] of 2 values, each a number"),
-        (["--model.input_size", "640"], "model.input_size must be from 64 to 128, got 640"),
+        (["--model.input_size", "640"], "model.input_size must be from 32 to 128, got 640"),
         (["--model.input_size"], "expected one argument"),
         (["surprise"], "unexpected argument"),
         (["--config"], "expected one argument"),

@@ -35,7 +35,7 @@ BAD: list[tuple[type, str, str, list[Any]]] = [
     (VariationSettings, "variations", "shrink_pixels", [(0, 8), (9, 8)]),
     (VariationSettings, "variations", "occlusion_blocks", [(0, 5), (6, 5), (5, 49)]),
     (VariationSettings, "variations", "occlusion_grid", [0, -7]),
-    (ModelSettings, "model", "input_size", [0, 63, 129, -112]),
+    (ModelSettings, "model", "input_size", [0, 31, 129, -112]),
     (ModelSettings, "model", "frame_size", [111, -1]),
     (ModelSettings, "model", "sub_embeddings", [0, -1]),
     (ModelSettings, "model", "embedding_dim", [0, -512, 510]),
@@ -90,7 +90,7 @@ def test_defaults_and_the_ends_of_ranges_are_accepted() -> None:
     VariationSettings(
         low_resolution=0.0, occlusion=1.0, blur_kernels=(1, 1), occlusion_blocks=(1, 48)
     )
-    ModelSettings(input_size=64, confidence_range=(64.0, 64.0))
+    ModelSettings(input_size=32, confidence_range=(64.0, 64.0))
     ModelSettings(input_size=128, initial_confidence=128.0, sub_embeddings=512)
     ObjectiveSettings(margin=0.0, regularizer=0.0)
     OptimSettings(warmup_share=0.0, momentum=0.0, weight_decay=0.0, step_shares=(0.0, 1.0))

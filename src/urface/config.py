@@ -117,7 +117,7 @@ class VariationSettings:
 class ModelSettings:
     """The network: backbone, then 512 values in K sub-embeddings and K confidences.
 
-    input_size          side of the square the network sees, 64 to 128
+    input_size          side of the square the network sees, 32 to 128
     frame_size          side the aligned face is brought to before that square is cut out of it, at random
                         in training and from the centre at test (paper: 110 and 100, recalled); 0 means
                         input_size, no crop
@@ -140,8 +140,8 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         require(
-            64 <= self.input_size <= 128,
-            f"model.input_size must be from 64 to 128, got {self.input_size}",
+            32 <= self.input_size <= 128,
+            f"model.input_size must be from 32 to 128, got {self.input_size}",
         )
         self.frame_size = self.frame_size or self.input_size
         require(

@@ -16,6 +16,7 @@ import torch
 from small_model import SETTINGS, one_thread
 from urface.cli import main
 from urface.config import ObjectiveSettings, TrainSettings, as_dict
+from urface.config_reproduce import ReproduceSettings
 from urface.data.decode import resize_image
 from urface.data.synthetic import write_synthetic
 from urface.evaluation.degrade import SIZE
@@ -71,9 +72,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
         write_synthetic(
             root / "faces" / name, seed=0, identities=people, shots=shots, size=48, progress=False
         )
-    record = {"train": "", "test_lfw": "", "pairs": "", "rows": ROWS, "seeds": 1}
-    record["settings"] = as_dict(ours)
-    (root / "reproduce.json").write_text(json.dumps(record))
+    record = {"settings": as_dict(ReproduceSettings(rows=tuple(ROWS), settings=ours))}
+    (root / "results.json").write_text(json.dumps(record))
     return root
 
 
@@ -195,7 +195,7 @@ def test_mistakes_cost_one_line(
 ) -> None:
     out = ("-o", tmp_path / "out")
     assert "give the folder of a finished reproduction" in refused(capsys, *out)
-    assert "no reproduction there" in refused(capsys, tmp_path, *out)
+    assert "no finished reproduction there" in refused(capsys, tmp_path, *out)
     assert "no figure '9'; there are 1, 2" in refused(capsys, run, *out, "--only", "9")
     assert "no row or set is called 'x'" in refused(capsys, run, *out, "--rows", "x")
     assert "the reproduction has not trained cosface" in refused(
@@ -220,14 +220,14 @@ def test_too_few_people_for_pairs_leave_a_and_b_out(run: Path, tmp_path: Path) -
 
 def test_a_run_on_named_faces_takes_those_and_their_pairs(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run / "models", tmp_path / "models")
-    record = json.loads((run / "reproduce.json").read_text())
-    record |= {
+    record = json.loads((run / "results.json").read_text())
+    record["settings"] |= {
         "train": str(run / "faces/train"),
         "test_lfw": str(run / "faces/test/enrolled"),
         "pairs": str(tmp_path / "pairs.txt"),
     }
-    record["settings"]["data"]["identities"] = 3
-    (tmp_path / "reproduce.json").write_text(json.dumps(record))
+    record["settings"]["settings"]["data"]["identities"] = 3
+    (tmp_path / "results.json").write_text(json.dumps(record))
     material = material_of_run(tmp_path)
     assert material.train is not None
     assert material.test is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from reproduce.conftest import Plan
 from urface.evaluation.outcomes import Outcomes, TestProtocol
 from urface.models.files import load_model
 from urface.reproduce import reproduce
+from urface.reproduce.illustrations.material import material_of_run
 from urface.types import UserError
 
 ROWS = ("cosface", "pfe", "cosface_va", "confidence", "confidence_pa")
@@ -48,6 +50,23 @@ def test_a_run_goes_from_faces_to_report_and_a_second_one_only_draws_again(
     assert (out / "claims.md").is_file()
     again = (out / "table.md").read_text()
     assert again[: again.index("Total time")] == table[: table.index("Total time")]
+
+
+def test_figures_find_models_and_faces_in_what_a_run_leaves(
+    plan: Plan, people: tuple[Path, Path]
+) -> None:
+    out = reproduce(plan(rows=("cosface_va", "confidence_pa")), progress=False).parent
+    # The plan's faces lie elsewhere; a run with synthetic ones leaves them here.
+    shutil.copytree(people[0], out / "faces/train")
+    for number, person in enumerate(sorted(people[1].iterdir())):
+        part = "enrolled" if number < 10 else "strangers"
+        shutil.copytree(person, out / "faces/test" / part / person.name)
+    material = material_of_run(out)
+    assert material.ours == out / "models/confidence_seed0/model.safetensors"
+    assert material.baseline == out / "models/cosface_va_seed0/model.safetensors"
+    assert [row.method for row in material.rows] == ["cosine", "likelihood"]
+    assert material.train is not None
+    assert material.test is not None
 
 
 def test_pfe_shares_the_frozen_baseline_and_rows_share_their_trainings(plan: Plan) -> None:

@@ -31,7 +31,7 @@ WIDTHS: dict[str, tuple[int, int, int, int]] = {
 # without bfloat16 spends more than half of a step, to a single layer.
 STEM_STRIDES = {"tiny": 2}
 STANDARD_WIDTHS = (64, 128, 256, 512)
-SIZES = range(64, 129)
+SIZES = range(32, 129)
 
 
 class Block(nn.Module):
@@ -62,7 +62,7 @@ class IResNet(nn.Module):
     """Normalised pixels [B, 3, H, W] -> the flattened last feature map [B, out_features].
 
     depths, widths  blocks and channels of the four stages; each stage begins with a stride of 2
-    input_size      H = W, 64 to 128 (a map of ceil(size / 16) squared remains: 7 x 7 at 112)
+    input_size      H = W, 32 to 128 (a map of ceil(size / 16) squared remains: 7 x 7 at 112)
     dropout         share of the flattened map that is dropped in training
     stem_stride     1 as in ArcFace, or 2: the first convolution halves the size and the first stage not
     """
@@ -77,7 +77,7 @@ class IResNet(nn.Module):
     ) -> None:
         super().__init__()
         if input_size not in SIZES:
-            raise ValueError(f"input_size must be from 64 to 128, got {input_size}")
+            raise ValueError(f"input_size must be from 32 to 128, got {input_size}")
         self.input_size = input_size
         self.conv1 = nn.Conv2d(3, widths[0], 3, stride=stem_stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])

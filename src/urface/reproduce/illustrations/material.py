@@ -102,10 +102,12 @@ def material_of_run(run: Path, wanted_seeds: int = 1, rows: Sequence[str] = ()) 
     ours is the last row of a confidence-aware model, baseline the last one of CosFace with augmentation.
     Raises UserError where ``run`` is no reproduction, or a row or model is missing.
     """
-    file = run / "reproduce.json"
+    file = run / "results.json"
     if not file.is_file():
-        raise UserError(f"{run}: no reproduction there: run `urface reproduce --out {run}` first")
-    settings = json.loads(file.read_text(encoding="utf-8"))
+        raise UserError(
+            f"{run}: no finished reproduction there: run `urface reproduce --out {run}` first"
+        )
+    settings = json.loads(file.read_text(encoding="utf-8"))["settings"]
     seeds = min(wanted_seeds, int(settings["seeds"]))
     sub_embeddings = settings["settings"]["model"]["sub_embeddings"]
     material = Material()
