@@ -228,6 +228,7 @@ def test_what_does_not_fit_is_refused_in_one_line(ours: Path, tmp_path: Path) ->
         (good, {"architecture": "iresnet50"}, "are of iresnet18, not iresnet50"),
         (good, {"architecture": "vit"}, "no architecture is called 'vit'"),
         (good, {}, "does not fit an iresnet at 112 x 112"),
+        (good, {"preprocessing": Preprocessing(500)}, "pixels, not 500"),
         (good, {"sha256": "00"}, "its SHA-256 is .* not 00 as pinned"),
         (good, {"features": "f.npz"}, "weights of a network, for which --features cannot"),
         (other, {}, "no architecture that we know has weights called a"),

@@ -22,13 +22,11 @@ def run(arguments: list[str]) -> int:
     parser = CommandParser("urface import-weights", SUMMARY, EXAMPLES)
     parser.add("file", str, help="the weights: .safetensors, .pth or .ckpt")
     add_weight_options(parser)
-    parser.add("--input_size", int, 0, help="side of the faces it was trained on, 64 to 128")
+    parser.add("--input_size", int, 0, help="side of the faces it was trained on, if not 112")
     parser.add_argument(
         "-o", "--output", required=True, metavar="OUT", help="folder for model.safetensors"
     )
     given = parser.read(arguments)
-    if given.input_size and not 64 <= given.input_size <= 128:
-        raise UserError(f"--input-size must be from 64 to 128, got {given.input_size}")
 
     from urface.recognisers.import_weights import import_weights
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from urface.config import ModelSettings
 from urface.models.adaface import IR_DEPTHS, in_iresnet_names, is_adaface
 from urface.models.insightface import CONFIDENCE, depth_of, from_insightface
-from urface.models.iresnet import DEPTHS, WIDTHS
+from urface.models.iresnet import DEPTHS, SIZES, WIDTHS
 from urface.models.urface import URFace
 from urface.types import UserError
 
@@ -61,6 +61,10 @@ def network_from(
     if architecture and architecture not in ARCHITECTURES:
         raise UserError(
             f"no architecture is called {architecture!r}: known are {', '.join(ARCHITECTURES)}"
+        )
+    if input_size not in SIZES:
+        raise UserError(
+            f"networks take faces of {SIZES[0]} to {SIZES[-1]} pixels, not {input_size}"
         )
     found = tell_architecture(state)
     if architecture and architecture != found:
