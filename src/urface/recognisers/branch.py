@@ -61,7 +61,8 @@ class WithBranch:
         variance = (-log_confidence).exp()
         if variance.shape[1] != self.parts:
             variance = variance.unflatten(1, (self.parts, -1))
-        return replace(given, parts=self.parts, variance=variance.numpy())
+        same = given.confidence if given.parts == self.parts else None
+        return replace(given, parts=self.parts, confidence=same, variance=variance.numpy())
 
 
 def save_branch(
@@ -107,6 +108,10 @@ def open_branch(
             }
             network = file.get_tensor(NETWORK).numpy().tobytes() if NETWORK in names else None
         sizes = {n: int(header[n]) for n in ("dim", "parts", "hidden")}  # type: ignore[call-overload]
+        # Held against the weights first: a header alone must not make us take memory.
+        seen = (sizes["hidden"], sizes["dim"] + sizes["parts"])
+        if min(sizes.values()) < 1 or tuple(state["hidden.weight"].shape) != seen:
+            raise ValueError(f"{list(state['hidden.weight'].shape)} for {sizes}")
         branch = OutputBranch(**sizes, per_dimension=bool(header["per_dimension"]))
         branch.load_state_dict(state)
         kept = header["preprocessing"]

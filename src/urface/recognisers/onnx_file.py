@@ -30,6 +30,8 @@ def refuse_external_data(data: bytes) -> None:
     """Raise UserError where ``data`` is no ONNX model, or a tensor of it lies in another file."""
     if len(data) > LARGEST:
         raise UserError(f"{len(data):,} bytes, more than an ONNX model can have")
+    if data[4:8] == b"ORTM":
+        raise UserError("a model in onnxruntime's own format; save it as ONNX")
     view = memoryview(data)
     if not any(field == 7 and kind == BYTES for field, kind, _ in _fields(view)):
         raise UserError("not an ONNX model: there is no graph in it")

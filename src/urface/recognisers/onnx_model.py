@@ -15,7 +15,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from urface.embedder import check_images
 from urface.recognisers import sandbox
+from urface.recognisers.convert_weights import digest_of
 from urface.recognisers.network import BATCH, refuse_not_finite
 from urface.recognisers.onnx_file import LARGEST, refuse_external_data
 from urface.recognisers.onnx_worker import (
@@ -81,10 +83,14 @@ class OnnxModel:
         if kind != JSON:
             self.close()
             raise UserError(f"{name}: not a model that onnxruntime can run")
-        told = json.loads(content)
         try:
-            self._channels_last, self._batch, size = _input(told["inputs"])
-        except UserError as error:
+            self._channels_last, self._batch, size = _input(json.loads(content)["inputs"])
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            IndexError,
+        ) as error:  # a UserError is a ValueError
             self.close()
             raise UserError(f"{name}: {error}") from None
         declared = preprocessing or Preprocessing(size=size or 112)
@@ -104,8 +110,6 @@ class OnnxModel:
         self, preprocessing: Preprocessing, images: Sequence[np.ndarray], keys: Sequence[str]
     ) -> Features:
         """The features under another preprocessing than the declared one, to try it out (sanity.py)."""
-        from urface.embedder import check_images
-
         check_images(images)
         size = self._batch or BATCH
         found = []
@@ -170,8 +174,6 @@ def open_onnx(
     path: Path, preprocessing: Preprocessing | None, parts: int, sha256: str = ""
 ) -> OnnxModel:
     """The model in ``path``; see OnnxModel."""
-    from urface.recognisers.convert_weights import digest_of
-
     if path.stat().st_size > LARGEST:
         raise UserError(
             f"{path}: more than {LARGEST >> 30} GiB, which no ONNX model of one file has"
@@ -191,8 +193,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _wait(answers: BinaryIO) -> None:
     """Wait for the beginning of an answer. Raises EOFError where none comes in time."""
-    ready, _, _ = select.select([answers], [], [], PATIENCE)
-    if not ready:
+    poller = select.poll()  # select itself fails where a process has more than 1,024 files open
+    poller.register(answers, select.POLLIN)
+    if not poller.poll(PATIENCE * 1000):
         raise EOFError
 
 
