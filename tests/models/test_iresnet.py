@@ -66,7 +66,9 @@ def test_numbers_of_parameters_are_the_published_ones(name: str, millions: float
     assert network.fc.weight.shape == (512, 25088)
 
 
-@pytest.mark.parametrize("size", [32, 33, 48, 64, 65, 79, 80, 81, 96, 97, 100, 110, 112, 113, 127, 128])
+@pytest.mark.parametrize(
+    "size", [32, 33, 48, 64, 65, 79, 80, 81, 96, 97, 100, 110, 112, 113, 127, 128]
+)
 def test_any_size_in_range_leaves_a_map_of_the_stated_size(size: int) -> None:
     network = iresnet("small", size).eval()
     side = size

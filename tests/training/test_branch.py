@@ -159,7 +159,7 @@ def test_features_alone_gain_variances_that_follow_their_noise(
         "1",
     ]
     assert main([*command, "-o", str(out)]) == 0
-    assert losses(out)[-1] < losses(out)[0] - 0.1
+    assert losses(out)[-1] < losses(out)[0] - 0.05
     with pytest.raises(UserError, match="name the features to apply it to with --features"):
         open_recogniser(out)
     recogniser = open_recogniser(out, features=tmp_path / "f.npz")
@@ -225,6 +225,7 @@ def test_lengths_that_say_nothing_do_no_harm() -> None:
     branch = OutputBranch(8, 2)
     unit = torch.nn.functional.normalize(torch.randn(20, 2, 4), dim=2).flatten(1)
     branch.learn_lengths(unit)
-    out = branch(unit)
+    with torch.no_grad():
+        out, again = branch(unit), branch(unit * 1.0000001)
     assert torch.isfinite(out).all()
-    assert float((branch(unit * 1.0000001) - out).abs().max()) < 1e-3
+    assert float((again - out).abs().max()) < 1e-3

@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ LARGEST = 8 << 30  # bytes of a source
 GROWTH = 4  # tensors may take so many times the bytes of the file: several may share one storage
 # Where trainers put the weights among other things.
 NESTED = ("state_dict", "model_state_dict", "model", "backbone", "network", "net", "ema", "weights")
-# What Lightning's checkpoints hold beside the weights. They are read as empty dictionaries of ours.
+# What Lightning's checkpoints hold beside the weights. They are read as plain dictionaries.
 STAND_INS = (
     "argparse.Namespace",
     "pytorch_lightning.utilities.parsing.AttributeDict",
@@ -115,7 +116,7 @@ def main(arguments: list[str]) -> int:
     sandbox.die_with_parent(parent)
     import torch
 
-    torch.serialization.add_safe_globals([(_stand_in(name), name) for name in STAND_INS])
+    torch.serialization.add_safe_globals([(OrderedDict, name) for name in STAND_INS])
     torch.set_num_threads(1)
     size = os.path.getsize(source)
     sandbox.limit(
@@ -134,10 +135,6 @@ def main(arguments: list[str]) -> int:
         print("it asks for more memory than its size can explain", flush=True)
         return MISTAKE
     return 0
-
-
-def _stand_in(name: str) -> type:
-    return type(name.rpartition(".")[2], (dict,), {"__setstate__": lambda self, state: None})
 
 
 def _load(source: str) -> Any:
@@ -166,7 +163,7 @@ def _load(source: str) -> Any:
                 f"it holds more than weights (it asks for {named}); refused, nothing of it was run"
             ) from None
         # torch's own advice, to load without weights_only, is the one thing not to do.
-        reason = re.sub(r"^Weights only load failed.*(source\.|error message\.)", "", text).strip()
+        reason = re.sub(r"^Weights only load failed.*(source\.|message\.|error:)", "", text).strip()
         reason = sandbox.one_line(reason.partition(" Check the doc")[0])[:120]
         raise UserError(f"it holds no readable weights ({reason}); nothing of it was run") from None
 
