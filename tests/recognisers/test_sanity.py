@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,12 +62,15 @@ def knows_rgb() -> URFace:
     return model.eval()
 
 
-def declared(model: URFace, preprocessing: Preprocessing) -> NetworkRecogniser:
+def declared(
+    model: URFace, preprocessing: Preprocessing, trained_by_us: bool = False
+) -> NetworkRecogniser:
     """The network as it comes out where a user declares ``preprocessing`` for its weights."""
     own = copy.deepcopy(model)
+    facts: dict[str, Any] = {} if trained_by_us else {"imported": {}}
     fold_preprocessing(own, preprocessing.mean, preprocessing.scale, preprocessing.colour == "bgr")
     return NetworkRecogniser(
-        "theirs", "0", own, SETTINGS, preprocessing, {}, device="cpu", precision="fp32"
+        "theirs", "0", own, SETTINGS, preprocessing, facts, device="cpu", precision="fp32"
     )
 
 
@@ -90,6 +94,11 @@ def test_a_wrong_declaration_is_said_in_one_line(
     assert warning is not None
     assert f"theirs: the declared preprocessing looks wrong ({words}?)" in warning
     assert "\n" not in warning
+
+
+def test_a_model_that_we_trained_is_not_asked(knows_rgb: URFace) -> None:
+    recogniser = declared(knows_rgb, Preprocessing(64, "bgr"), trained_by_us=True)
+    assert preprocessing_warning(recogniser) is None
 
 
 def test_features_on_disk_have_no_preprocessing_to_be_wrong(tmp_path: Path) -> None:

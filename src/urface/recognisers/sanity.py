@@ -16,6 +16,7 @@ import numpy as np
 
 from urface.data.synthetic.face import render_face
 from urface.data.synthetic.shot import ShotStyle
+from urface.recognisers.network import NetworkRecogniser
 from urface.recognisers.preprocessing import described
 from urface.recognisers.recogniser import Features, Preprocessing, Recogniser
 from urface.types import UserError
@@ -37,11 +38,13 @@ def preprocessing_warning(recogniser: Recogniser) -> str | None:
     """One line where another preprocessing than the declared one separates people clearly better.
 
     None where the declared one is the best or nearly, and for a model whose input cannot be wrong: a file
-    of features, or a model file of ours. It takes about PEOPLE * SHOTS * 4 faces through the network.
+    of features, or a model that we trained. It takes about PEOPLE * SHOTS * 4 faces through the network.
     """
     declared = recogniser.preprocessing
     under = getattr(recogniser, "features_under", None)
     if declared is None or under is None or not recogniser.needs_images:
+        return None
+    if isinstance(recogniser, NetworkRecogniser) and "imported" not in recogniser.facts:
         return None
     faces, people = probe_faces()
     images, keys = list(faces), [f"synthetic face {number}" for number in range(len(faces))]
