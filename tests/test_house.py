@@ -35,14 +35,23 @@ def test_no_source_file_is_longer_than_400_lines():
     assert {name: length for name, length in lengths.items() if length > 400} == {}
 
 
+# The one door for pickles of weights: weights_only, in a process of its own (test_hostile.py).
+CONVERTER = "src/urface/recognisers/convert_weights.py"
+
+
 def test_no_source_file_runs_code_from_data():
     found = [
-        f"{path.relative_to(ROOT)}:{number}"
+        (str(path.relative_to(ROOT)), line.strip())
         for path in SOURCES
-        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        for line in path.read_text().splitlines()
         if UNSAFE.search(line)
     ]
-    assert found == []
+    allowed = [(name, line) for name, line in found if name == CONVERTER]
+    assert [place for place in found if place not in allowed] == []
+    assert len(allowed) == 2  # mapped, and read whole where the format is too old for that
+    for _, line in allowed:
+        assert line.startswith("return torch.load(")
+        assert "weights_only=True" in line
 
 
 def test_one_file_alone_imports_pickle():

@@ -19,7 +19,10 @@ COMMANDS = {
         "urface.commands.compare", "two aligned faces: score, verdict, uncertainties"
     ),
     "import-weights": Command(
-        "urface.commands.import_weights", "InsightFace's weights to a urface model"
+        "urface.commands.import_weights", "weights of InsightFace or AdaFace to a urface model"
+    ),
+    "uncertainty": Command(
+        "urface.commands.uncertainty", "teach any frozen model how sure it is of each face"
     ),
     "reproduce": Command(
         "urface.commands.reproduce", "the paper's comparison, down to a report page"

@@ -74,7 +74,7 @@ class Embedder:
             raise UserError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
         torch_in = is_torch(images)
         faces = to_numpy(images) if torch_in else images  # type: ignore[arg-type]
-        _check_images(faces)
+        check_images(faces)
         total = len(faces)
         parts = []
         bar = tqdm(total=total, desc="embedding", unit=" faces", disable=not progress, leave=False)
@@ -127,7 +127,7 @@ class Embedder:
         return FaceEmbedding(mean=mean, confidence=mean[:, :, 0], variance=mean[:, :, 0])
 
 
-def _check_images(faces: Any) -> None:
+def check_images(faces: Any) -> None:
     """Raise UserError unless there is a list or array of faces, each [H, W, 3] uint8."""
     if (
         not hasattr(faces, "__len__")

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from plain_networks import BLOCKS, plain_forward, relative, seeded_state
 from urface.models.insightface import InsightFaceIResNet, depth_of, from_insightface
 from urface.models.iresnet import DEPTHS, IResNet, iresnet
 from urface.types import UserError
 
-BLOCKS = {
-    "iresnet18": [2, 2, 2, 2],
-    "iresnet34": [3, 4, 6, 3],
-    "iresnet50": [3, 4, 14, 3],
-    "iresnet100": [3, 13, 30, 3],
-    "iresnet200": [6, 26, 60, 6],
-}
 BN = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
 
 
@@ -90,63 +83,6 @@ def test_any_size_in_range_leaves_a_map_of_the_stated_size(size: int) -> None:
 def test_sizes_out_of_range_are_refused(size: int) -> None:
     with pytest.raises(ValueError, match="32 to 128"):
         iresnet("small", size)
-
-
-def seeded_state(network: torch.nn.Module) -> dict[str, Tensor]:
-    """Weights that keep values near 1 and BN statistics that differ from the fresh ones."""
-    generator = torch.Generator().manual_seed(7)
-    state = {}
-    for name, value in network.state_dict().items():
-        noise = torch.randn(value.shape, generator=generator)
-        if value.dim() > 1:
-            state[name] = noise / value[0].numel() ** 0.5
-        elif name.endswith("running_var"):
-            state[name] = 0.5 + noise.abs()
-        elif name.endswith("num_batches_tracked"):
-            state[name] = torch.tensor(3)
-        elif "prelu" in name:
-            state[name] = 0.25 + 0.1 * noise
-        elif name.endswith("weight"):
-            state[name] = 1.0 + 0.2 * noise
-        else:
-            state[name] = 0.3 * noise
-    return state
-
-
-def plain_forward(state: dict[str, Tensor], blocks: list[int], x: Tensor) -> Tensor:
-    """The network from its definition, one function after the other, in float64."""
-    p = {name: value.double() for name, value in state.items()}
-
-    def bn(x: Tensor, name: str) -> Tensor:
-        shape = (1, -1, *([1] * (x.dim() - 2)))
-        mean, var, weight, bias = (
-            p[f"{name}.{part}"].view(shape)
-            for part in ("running_mean", "running_var", "weight", "bias")
-        )
-        return (x - mean) / torch.sqrt(var + 1e-5) * weight + bias
-
-    def prelu(x: Tensor, name: str) -> Tensor:
-        return torch.where(x > 0, x, x * p[f"{name}.weight"].view(1, -1, 1, 1))
-
-    x = prelu(bn(F.conv2d(x.double(), p["conv1.weight"], padding=1), "bn1"), "prelu")
-    for stage, count in enumerate(blocks, start=1):
-        for block in range(count):
-            name, stride = f"layer{stage}.{block}", 2 if block == 0 else 1
-            out = bn(x, f"{name}.bn1")
-            out = F.conv2d(out, p[f"{name}.conv1.weight"], padding=1)
-            out = prelu(bn(out, f"{name}.bn2"), f"{name}.prelu")
-            out = F.conv2d(out, p[f"{name}.conv2.weight"], stride=stride, padding=1)
-            out = bn(out, f"{name}.bn3")
-            if block == 0:
-                x = F.conv2d(x, p[f"{name}.downsample.0.weight"], stride=stride)
-                x = bn(x, f"{name}.downsample.1")
-            x = out + x
-    x = bn(x, "bn2").reshape(len(x), -1)  # NCHW order
-    return bn(x @ p["fc.weight"].T + p["fc.bias"], "features")
-
-
-def relative(got: Tensor, expected: Tensor) -> float:
-    return float((got.double() - expected).norm() / expected.norm())
 
 
 @pytest.mark.parametrize(("name", "size"), [("iresnet18", 112), ("iresnet18", 65)])

@@ -18,12 +18,14 @@ class Preprocessing:
     size    side in pixels
     colour  order of the channels that the network wants
     mean, scale  input = (pixel - mean) * scale, the same for the three channels
+    frame   side that the face is brought to before its centre of ``size`` is cut out; 0 means size, no cut
     """
 
     size: int = 112
     colour: Literal["rgb", "bgr"] = "rgb"
     mean: float = 127.5
     scale: float = 1.0 / 127.5
+    frame: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,14 +20,32 @@ from urface.data.sampler import PairSampler
 from urface.environment import Environment
 from urface.losses import genuine_pairs, uncertainty_loss
 from urface.models.heads import ConfidenceHead
+from urface.models.output_branch import OutputBranch
 from urface.models.urface import URFace, add_uncertainty_head
 from urface.training.diagnosis import stop_not_finite
 from urface.training.logs import Log
 from urface.training.loop import to_device
 from urface.training.optim import clip_gradients
-from urface.types import UserError
+from urface.types import FaceBatch, UserError
 
 STAGE = "uncertainty"
+Branch = ConfidenceHead | OutputBranch
+
+
+class Frozen(Protocol):
+    """What stage two needs of a network; a URFace is one."""
+
+    def trunk(self, images: Tensor) -> Tensor:
+        """What the branch sees of a batch's images [B, ...], [B, F]."""
+        ...
+
+    def normalised(self, trunk: Tensor) -> Tensor:
+        """The embedding [B, K, D] of that, unit length per sub-embedding."""
+        ...
+
+    def log_variance(self, trunk: Tensor) -> Tensor:
+        """The branch's log sigma^2, [B, K] or [B, K, D]."""
+        ...
 
 
 def train_uncertainty(
@@ -38,14 +59,7 @@ def train_uncertainty(
     plan = settings.uncertainty
     model.requires_grad_(False).eval()
     head = add_uncertainty_head(model, plan.per_dimension).requires_grad_(True)
-    parameters = list(head.parameters())
-    # Adam, whose step does not depend on the scale of the loss: divided by K D, and through features
-    # divided by the square root of their number, plain steps of this size moved almost nothing.
-    optimizer = torch.optim.Adam(parameters, lr=plan.learning_rate)
-    sampler = PairSampler(
-        frames.source.labels, plan.identities, plan.images_per_identity, settings.run.seed
-    )
-    clock = time.monotonic()
+    sampler = pair_sampler(settings, frames.source.labels)
     loader = batches(
         frames,
         sampler.draw,
@@ -55,6 +69,31 @@ def train_uncertainty(
         settings.run.seed + 1,  # other augmentations than stage one's
         rank_people(plan, sampler),
     )
+    train_branch(settings, model, head, loader, frames.source.keys, env, progress)
+
+
+def pair_sampler(settings: TrainSettings, labels: np.ndarray) -> PairSampler:
+    """Which faces make up each step of stage two."""
+    plan = settings.uncertainty
+    return PairSampler(labels, plan.identities, plan.images_per_identity, settings.run.seed)
+
+
+def train_branch(
+    settings: TrainSettings,
+    model: Frozen,
+    head: Branch,
+    loader: Iterator[FaceBatch],
+    keys: list[str],
+    env: Environment,
+    progress: bool = True,
+) -> None:
+    """Train ``head``, from which ``model`` has its variances; ``keys`` name the images of the batches."""
+    plan = settings.uncertainty
+    parameters = list(head.parameters())
+    # Adam, whose step does not depend on the scale of the loss: divided by K D, and through features
+    # divided by the square root of their number, plain steps of this size moved almost nothing.
+    optimizer = torch.optim.Adam(parameters, lr=plan.learning_rate)
+    clock = time.monotonic()
     bar = progress and distributed.rank() == 0
     with Log(Path(settings.run.out), STAGE, 0, plan.steps, bar) as log:
         for step, batch in enumerate(loader):
@@ -90,7 +129,7 @@ def train_uncertainty(
                     norm,
                     (-log_variance).exp(),
                     batch,
-                    frames.source.keys,
+                    keys,
                 )
             optimizer.step()
 
@@ -136,7 +175,7 @@ def share_of_ranks(count: int, like: Tensor) -> float:
     return count * distributed.world_size() / max(1.0, float(total))
 
 
-def start_at_distances(head: ConfidenceHead, mean: Tensor, trunk: Tensor, labels: Tensor) -> None:
+def start_at_distances(head: Branch, mean: Tensor, trunk: Tensor, labels: Tensor) -> None:
     """Shift the bias so that the variances begin where the genuine distances say they are.
 
     L_unc is least at v_i + v_j = ||f_i - f_j||^2 / D for each pair (of one dimension, at its squared

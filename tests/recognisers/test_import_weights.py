@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 
 import urface
 from urface.cli import main
-from urface.models.insightface import InsightFaceIResNet, import_insightface
+from urface.models.insightface import InsightFaceIResNet
+from urface.recognisers.import_weights import import_weights
 from urface.types import UserError
 
 
@@ -43,7 +44,14 @@ def test_the_imported_model_embeds_as_the_plain_network(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    command = ["import-weights", str(weights), "--backbone", "iresnet18", "-o", str(tmp_path / "m")]
+    command = [
+        "import-weights",
+        str(weights),
+        "--architecture",
+        "iresnet18",
+        "-o",
+        str(tmp_path / "m"),
+    ]
     assert main(command) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'm' / 'model.safetensors'}\n"
     embedder = urface.load(tmp_path / "m", device="cpu", precision="fp32")
@@ -68,13 +76,13 @@ def test_what_is_no_such_file_is_refused_in_one_line(weights: Path, tmp_path: Pa
     save_file({"a": torch.zeros(1)}, other)
     for path, backbone, size, words in (
         (tmp_path / "none.safetensors", None, 112, "no such file"),
-        (pickled, None, 112, r"only \.safetensors is read; a \.pth"),
+        (pickled, None, 112, r"backbone\.pth: it holds no readable weights"),
         (damaged, None, 112, "not a readable safetensors file"),
-        (other, None, 112, r"other\.safetensors: not an InsightFace iresnet"),
+        (other, None, 112, r"other\.safetensors: no architecture that we know"),
         (weights, "iresnet50", 112, "are of iresnet18, not iresnet50"),
         (weights, None, 64, "does not fit an iresnet at 64 x 64"),
     ):
         with pytest.raises(UserError, match=words) as caught:
-            import_insightface(path, out, backbone, size)
+            import_weights(path, out, architecture=backbone or "", size=size, cache=tmp_path / "c")
         assert "\n" not in str(caught.value)
     assert not out.exists()

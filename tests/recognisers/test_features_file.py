@@ -1,0 +1,211 @@
+"""Features of other programs are found by their keys, in every layout, and nothing else is taken for them."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import save_file
+
+from urface.recognisers.features_file import FeaturesFile
+from urface.recognisers.open import open_recogniser
+from urface.types import FaceEmbedding, UserError
+
+KEYS = [f"p{n // 2}/{n}.jpg" for n in range(6)]
+VECTORS = np.random.default_rng(0).normal(size=(6, 8)).astype(np.float32) * 5
+VARIANCE = np.random.default_rng(1).uniform(0.1, 1.0, (6, 2)).astype(np.float32)
+
+
+def in_safetensors(path: Path) -> None:
+    save_file(
+        {"features": VECTORS, "variance": VARIANCE}, path, metadata={"keys": json.dumps(KEYS)}
+    )
+
+
+def in_safetensors_with_a_tensor_of_keys(path: Path) -> None:
+    keys = np.frombuffer(json.dumps(KEYS).encode(), np.uint8)
+    save_file({"features": VECTORS, "variance": VARIANCE, "keys": keys}, path)
+
+
+def in_npz(path: Path) -> None:
+    np.savez(path, features=VECTORS, keys=np.array(KEYS), variance=VARIANCE)
+
+
+def in_compressed_npz_of_bytes(path: Path) -> None:
+    np.savez_compressed(
+        path, features=np.asfortranarray(VECTORS), keys=np.array(KEYS, "S"), variance=VARIANCE
+    )
+
+
+def in_parquet(path: Path) -> None:
+    table = pa.table(
+        {
+            "key": KEYS,
+            "features": pa.FixedSizeListArray.from_arrays(pa.array(VECTORS.reshape(-1)), 8),
+            "variance": pa.FixedSizeListArray.from_arrays(pa.array(VARIANCE.reshape(-1)), 2),
+        }
+    )
+    pq.write_table(table, path)
+
+
+LAYOUTS: list[tuple[Callable[[Path], None], str]] = [
+    (in_safetensors, "safetensors"),
+    (in_safetensors_with_a_tensor_of_keys, "safetensors"),
+    (in_npz, "npz"),
+    (in_compressed_npz_of_bytes, "npz"),
+    (in_parquet, "parquet"),
+]
+
+
+@pytest.mark.parametrize(
+    ("write", "ending"), LAYOUTS, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_features_come_by_key_in_any_order_and_layout(
+    write: Any, ending: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"theirs.{ending}"
+    write(path)
+    recogniser = open_recogniser(path, parts=2)
+    assert not recogniser.needs_images
+    assert recogniser.preprocessing is None
+    assert recogniser.has_variance
+    order = [4, 0, 4, 2]
+    found = recogniser.features([], [KEYS[n] for n in order])
+    assert found.parts == recogniser.parts == 2
+    assert np.array_equal(found.vectors, VECTORS[order])
+    assert found.variance is not None
+    assert np.array_equal(found.variance, VARIANCE[order])
+    with pytest.raises(
+        UserError, match=r"has no feature of who\.jpg; its keys look like p0/0\.jpg"
+    ):
+        recogniser.features([], [KEYS[0], "who.jpg"])
+
+
+def test_what_urface_embed_writes_is_a_features_file(tmp_path: Path) -> None:
+    mean = VECTORS.reshape(6, 2, 4)
+    mean = mean / np.linalg.norm(mean, axis=2, keepdims=True)
+    faces = FaceEmbedding(mean, 1 / VARIANCE, VARIANCE)
+    faces.save(tmp_path / "e.safetensors", KEYS)
+    found = open_recogniser(tmp_path / "e.safetensors").features([], KEYS[2:4])
+    assert found.parts == 2
+    assert np.array_equal(found.vectors.reshape(2, 2, 4), mean[2:4])
+    assert np.array_equal(found.variance, VARIANCE[2:4])
+    assert np.array_equal(found.confidence, (1 / VARIANCE)[2:4])
+
+
+def test_a_variance_of_each_dimension_is_kept(tmp_path: Path) -> None:
+    each = np.random.default_rng(2).uniform(0.1, 1, (6, 8)).astype(np.float32)
+    np.savez(tmp_path / "f.npz", features=VECTORS, keys=np.array(KEYS), variance=each)
+    found = open_recogniser(tmp_path / "f.npz", parts=2).features([], KEYS[:2])
+    assert np.array_equal(found.variance, each[:2].reshape(2, 2, 4))
+
+
+def changed(**arrays: Any) -> Callable[[Path], None]:
+    whole = {"features": VECTORS, "keys": np.array(KEYS)} | arrays
+    given = {name: value for name, value in whole.items() if value is not None}
+    return lambda path: np.savez(path, **given)
+
+
+def npz_of(name: str, header: bytes, body: bytes = b"") -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(
+                name, b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + body
+            )
+            keys = io.BytesIO()
+            np.save(keys, np.array(KEYS))
+            archive.writestr("keys.npy", keys.getvalue())
+
+    return write
+
+
+def table(**columns: Any) -> Callable[[Path], None]:
+    return lambda path: pq.write_table(pa.table(columns), path)
+
+
+NAN = VECTORS.copy()
+NAN[3, 1] = np.nan
+BROKEN: list[tuple[str, Callable[[Path], Any], str]] = [
+    ("npz", changed(keys=None), "has the arrays features and keys"),
+    ("npz", changed(features=None), "has the arrays features and keys"),
+    ("npz", changed(keys=np.array(KEYS[:5])), "5 keys for 6 features"),
+    ("npz", changed(keys=np.array(KEYS[:5] + KEYS[:1])), r"p0/0\.jpg is in it twice"),
+    ("npz", changed(keys=np.array(KEYS, object)), "holds object, not floats or text; refused"),
+    ("npz", changed(features=VECTORS.astype(object)), "holds object"),
+    ("npz", changed(features=VECTORS.astype(int)), "holds int64"),
+    ("npz", changed(features=VECTORS[0]), "6 keys|must be floats"),
+    ("npz", changed(variance=-VARIANCE[:, :1]), "variance is not finite or not above 0"),
+    ("npz", changed(variance=VARIANCE[:, :1].repeat(3, 1)), "variance must be floats"),
+    ("npz", npz_of("features.npy", b"{'descr': '<f4', 'shape': (99999999999, 8)}"), "not as long as"),
+    ("npz", npz_of("features.npy", b"{'descr': '<f4', 'shape': (-1, 8)}"), "not as long as"),
+    ("npz", npz_of("features.npy", b"__import__('os').getcwd()"), "has no header that we read"),
+    ("npz", npz_of("features.npy", b"(" * 5000), "has no header that we read"),
+    ("npz", lambda path: path.write_bytes(b"PK\x03\x04" + bytes(50)), "not a readable npz"),
+    ("parquet", table(features=[[1.0, 2.0]]), "has a column key of text"),
+    ("parquet", table(key=["a"], features=[[1.0, 2.0]]), "lists of a fixed length"),
+    ("parquet", lambda path: path.write_bytes(b"PAR1" + bytes(50)), "not a readable Parquet"),
+    ("safetensors", lambda path: save_file({"features": VECTORS}, path), "and keys in its header"),
+    (
+        "safetensors",
+        lambda path: save_file({"features": VECTORS}, path, metadata={"keys": "[" * 99999}),
+        "not a JSON list of texts",
+    ),
+    (
+        "safetensors",
+        lambda path: save_file({"features": VECTORS}, path, metadata={"keys": "[1, 2]"}),
+        "not a JSON list of texts",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ending", "write", "words"), BROKEN, ids=[str(n) for n in range(len(BROKEN))]
+)
+def test_a_malformed_file_is_refused_in_one_line(
+    ending: str, write: Callable[[Path], Any], words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"f.{ending}"
+    write(path)
+    with pytest.raises(UserError, match=words) as caught:
+        open_recogniser(path)
+    assert "\n" not in str(caught.value)
+    assert "f." in str(caught.value)
+
+
+def test_a_feature_that_is_not_finite_is_named_when_it_is_asked_for(tmp_path: Path) -> None:
+    changed(features=NAN)(tmp_path / "f.npz")
+    recogniser = open_recogniser(tmp_path / "f.npz")
+    assert len(recogniser.features([], KEYS[:3])) == 3
+    with pytest.raises(UserError, match=r"p1/3\.jpg: the model gives no finite feature"):
+        recogniser.features([], KEYS)
+
+
+def test_mutated_files_end_in_typed_errors_or_features(tmp_path: Path) -> None:
+    random, opened, refused = np.random.default_rng(5), 0, 0
+    for write, ending in LAYOUTS:
+        path = tmp_path / f"good.{ending}"
+        write(path)
+        good = path.read_bytes()
+        for _ in range(60):
+            data = bytearray(good)
+            for place in random.integers(0, len(data), random.integers(1, 6)):
+                data[place] = int(random.integers(0, 256))
+            path.write_bytes(
+                data[: random.integers(1, len(data) + 1)] if random.random() < 0.3 else data
+            )
+            try:
+                FeaturesFile(path, "f", 2)
+                opened += 1
+            except UserError as error:
+                assert "\n" not in str(error)  # noqa: PT017
+                refused += 1
+    assert opened > 0
+    assert refused > 100
