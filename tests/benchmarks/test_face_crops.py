@@ -19,7 +19,7 @@ from urface.benchmarks.face_crops import (
 )
 from urface.data.decode import DecodeError, encode_png
 from urface.template import TEMPLATE
-from urface.variations.pose import similarity
+from urface.variations.head_turn import similarity
 
 
 def test_landmark_transforms_are_the_similarities_of_one_face_at_a_time() -> None:

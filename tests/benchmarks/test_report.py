@@ -37,6 +37,7 @@ def test_a_result_says_all_that_its_numbers_depend_on():
     assert result["version"] == "made 1"
     assert result["model"]["digest"] == "d" * 64
     assert result["model"]["preprocessing"]["colour"] == "rgb"
+    assert result["model"]["precision"] == "as the file has it"
     assert re.fullmatch("[0-9a-f]{64}", result["data"]["digest"])
     assert result["options"] == {
         "score": "cosine",
@@ -102,6 +103,26 @@ def test_models_of_one_name_are_told_apart():
     twin = replace(made(), model={**made().model, "digest": "e" * 64})
     names = results_table([made(), twin]).head[0][1]
     assert names == ("Measure", "fake dddddd", "fake eeeeee", "Paper")
+
+
+def test_each_way_of_judging_a_model_has_a_column_of_its_own():
+    plain, mirrored = made(), made(flip="sum")
+    table = results_table([plain, mirrored])
+    assert table.head[-1][1][1:3] == ("fake, cosine", "fake, cosine, flip")
+    numbers = {row[1:3] for row in table.body[0][1]}
+    assert any(a != b for a, b in numbers)
+
+
+def test_results_that_would_share_a_column_are_refused_not_dropped():
+    one = made()
+    other = replace(one, data={**one.data, "digest": "e" * 64})
+    with pytest.raises(UserError, match="differ in data, and a table has one place"):
+        results_table([one, other])
+    pooled = replace(
+        one, options={**one.options, "pooling": {**one.options["pooling"], "method": "media"}}
+    )
+    with pytest.raises(UserError, match="differ in pooling"):
+        results_table([one, pooled])
 
 
 def test_parts_of_a_large_group_are_in_the_json_and_not_in_the_table():

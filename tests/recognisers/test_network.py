@@ -240,3 +240,15 @@ def test_what_does_not_fit_is_refused_in_one_line(ours: Path, tmp_path: Path) ->
         with pytest.raises(UserError, match=words) as caught:
             open_recogniser(path, cache=tmp_path / "cache", **options)  # type: ignore[arg-type]
         assert "\n" not in str(caught.value)
+
+
+def test_numbers_that_are_reported_are_computed_in_float32_whatever_the_processor_has(
+    ours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("urface.environment.cpu_has_bf16", lambda: True)
+    found = open_recogniser(ours, device="cpu")
+    assert isinstance(found, NetworkRecogniser)
+    assert found.precision == "fp32"
+    fast = open_recogniser(ours, device="cpu", precision="auto")
+    assert isinstance(fast, NetworkRecogniser)
+    assert fast.precision == "bf16"

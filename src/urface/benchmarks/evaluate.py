@@ -107,6 +107,7 @@ def evaluate(
             "digest": recogniser.digest,
             "parts": recogniser.parts,
             "has_variance": recogniser.has_variance,
+            "precision": getattr(recogniser, "precision", "as the file has it"),
             "preprocessing": preprocessing.to_dict() if preprocessing else None,
         },
         data={

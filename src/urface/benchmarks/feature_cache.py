@@ -58,6 +58,7 @@ def cache_key(recogniser: Recogniser, images: ImageSet, flip: Flip) -> str:
     about = {
         "format": FORMAT,
         "model": recogniser.digest,
+        "precision": getattr(recogniser, "precision", ""),
         "preprocessing": preprocessing.to_dict() if preprocessing else None,
         "parts": recogniser.parts,
         "flip": flip,

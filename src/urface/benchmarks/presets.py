@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from urface.benchmarks.cell import Cell
-from urface.benchmarks.report import PAPER, column_names
+from urface.benchmarks.report import PAPER, check_one_each, column_names
+from urface.benchmarks.report import column as column_of
 from urface.benchmarks.result import Result
 from urface.benchmarks.words import how, value
 from urface.evaluation import paper
@@ -99,10 +100,10 @@ def preset_named(name: str) -> Preset:
 
 def preset_table(preset: Preset, results: Sequence[Result]) -> Table:
     """Our rows, one for each model and score, and the paper's. Numbers that were not judged are ``-``."""
+    check_one_each(results)
     ours: dict[tuple[str, str, str], list[Result]] = {}
     for result in results:
-        key = (result.model["name"], result.model["digest"], result.options["score"])
-        ours.setdefault(key, []).append(result)
+        ours.setdefault(column_of(result), []).append(result)
     columns = [column for _, group in preset.groups for column in group]
     rows = []
     for name, found in zip(column_names(results), ours.values(), strict=True):

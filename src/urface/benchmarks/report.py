@@ -32,7 +32,7 @@ def write_report(results: Sequence[Result], folder: Path, tables: Sequence[Table
 
 def column_names(results: Sequence[Result]) -> list[str]:
     """A name for each different model and way of judging it, in order; equal names get the hash."""
-    columns = list(dict.fromkeys(map(_column, results)))
+    columns = list(dict.fromkeys(map(column, results)))
     names = [name for name, _, _ in columns]
     scores = {key[2] for key in columns}
     found = []
@@ -45,8 +45,32 @@ def column_names(results: Sequence[Result]) -> list[str]:
     return found
 
 
-def _column(result: Result) -> tuple[str, str, str]:
-    return result.model["name"], result.model["digest"], result.options["score"]
+def column(result: Result) -> tuple[str, str, str]:
+    """What makes a column of a table: the model's name and digest, and how it was judged."""
+    pooling = result.options["pooling"]
+    words = [result.options["score"]]
+    words += ["flip"] if result.options["flip"] == "sum" else []
+    words += ["lengths kept"] if pooling["norms"] != "unit" else []
+    words += ["detector weights"] if pooling["detector_weights"] else []
+    words += ["bf16"] if result.model.get("precision") == "bf16" else []
+    return result.model["name"], result.model["digest"], ", ".join(words)
+
+
+def check_one_each(results: Sequence[Result]) -> None:
+    """Raise UserError where two results would stand in one place: none may vanish from a table."""
+    seen: dict[tuple[str, ...], Result] = {}
+    for result in results:
+        place = (result.benchmark, *column(result))
+        other = seen.setdefault(place, result)
+        if other is result:
+            continue
+        differ = "pooling" if other.options["pooling"] != result.options["pooling"] else "data"
+        if other.data["digest"] == result.data["digest"] and differ == "data":
+            differ = "nothing but the time"
+        raise UserError(
+            f"two results of {result.model['name']} on {result.benchmark} ({place[3]}) differ in {differ}, and "
+            "a table has one place for them: join them apart"
+        )
 
 
 def results_table(results: Sequence[Result]) -> Table:
@@ -56,11 +80,12 @@ def results_table(results: Sequence[Result]) -> Table:
     """
     if not results:
         raise UserError("there is no result to put in a table")
-    columns = list(dict.fromkeys(map(_column, results)))
+    check_one_each(results)
+    columns = list(dict.fromkeys(map(column, results)))
     names = column_names(results)
     body = []
     for benchmark in dict.fromkeys(result.benchmark for result in results):
-        here = {_column(r): r for r in results if r.benchmark == benchmark}
+        here = {column(r): r for r in results if r.benchmark == benchmark}
         places = dict.fromkeys((c.task, c.measure) for r in here.values() for c in _shown(r))
         rows = []
         last = {
@@ -68,8 +93,8 @@ def results_table(results: Sequence[Result]) -> Table:
         }  # the paper's is of the whole: the last task
         for task, measure in places:
             cells = [
-                value(here[column].cell(task, measure) if column in here else None, counts=True)
-                for column in columns
+                value(here[key].cell(task, measure) if key in here else None, counts=True)
+                for key in columns
             ]
             paper = _papers(benchmark, measure) if last[measure] == task else ""
             rows.append((f"{task}: {measure_title(measure)}", *cells, paper))

@@ -53,9 +53,10 @@ class NetworkRecogniser:
         facts: dict[str, Any],
         objective: ObjectiveSettings | None = None,
         device: Device = "auto",
-        precision: Precision = "auto",
+        precision: Precision = "fp32",
     ) -> None:
         self._environment = environment(RunSettings(device=device, precision=precision))
+        self.precision = "fp32" if self._environment.dtype is torch.float32 else "bf16"
         self.name = name
         self.digest = digest
         self.model = placed(model.eval(), self._environment.device)
@@ -130,7 +131,7 @@ def refuse_not_finite(vectors: np.ndarray, keys: Sequence[str]) -> None:
 
 
 def open_ours(
-    path: Path, name: str, device: Device = "auto", precision: Precision = "auto"
+    path: Path, name: str, device: Device = "auto", precision: Precision = "fp32"
 ) -> NetworkRecogniser:
     """A model of ours: a model.safetensors that holds its own preprocessing. Raises UserError."""
     model, settings, facts = load_model(path)
@@ -193,7 +194,7 @@ def open_state_dict(
     sha256: str = "",
     cache: str | Path | None = None,
     device: Device = "auto",
-    precision: Precision = "auto",
+    precision: Precision = "fp32",
 ) -> NetworkRecogniser:
     """Weights of another code base (architectures.py lists which); the arguments are open_recogniser's."""
     state, digest = read_weights(path, sha256=sha256, cache=cache)
