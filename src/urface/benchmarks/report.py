@@ -68,8 +68,8 @@ def check_one_each(results: Sequence[Result]) -> None:
         if other.data["digest"] == result.data["digest"] and differ == "data":
             differ = "nothing but the time"
         raise UserError(
-            f"two results of {result.model['name']} on {result.benchmark} ({place[3]}) differ in {differ}, and "
-            "a table has one place for them: join them apart"
+            f"two results of {result.model['name']} on {result.benchmark} ({place[3]}) differ in "
+            f"{differ}, and a table has one place for them: join them apart"
         )
 
 
