@@ -17,7 +17,6 @@ from pathlib import Path
 from data_payloads import names, picture, records, shards, tables, yaml_texts
 from urface.commands.settings import read_settings
 from urface.config import TrainSettings
-from urface.config_reproduce import ReproduceSettings
 from urface.data.open import open_faces
 from urface.types import UserError
 
@@ -41,8 +40,8 @@ sys.addaudithook(hook)
 
 def settings(text):
     (folder / "x.yaml").write_text(text)
-    return lambda: [read_settings(kind, "urface", "", "", ["--config", str(folder / "x.yaml")])
-                    for kind in (TrainSettings, ReproduceSettings)]
+    arguments = ["--config", str(folder / "x.yaml")]
+    return lambda: read_settings(TrainSettings, "urface", "", "", arguments)
 
 def given(text):
     return lambda: read_settings(TrainSettings, "urface", "", "", [f"--run.seed={text}"])
@@ -64,7 +63,7 @@ def read(path):
 def cases():
     for name, text in yaml_texts(canary):
         yield "yaml", name, lambda: settings(text)
-        if "python" in text:
+        if "as a value" in name:
             yield "option", name, lambda: given(text)
     for name in names(canary):
         yield "name", name, lambda: read(name)
