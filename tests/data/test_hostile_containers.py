@@ -36,11 +36,12 @@ def read_all(rec: Path) -> None:
         source.read(place)
 
 
-def test_there_are_200_and_no_two_are_alike() -> None:
-    assert len(TARS) >= 125
-    assert len(TARS) + len(RECORDS) >= 200
-    assert len({data for _, data in TARS}) >= 125
-    assert len({(rec, idx) for _, rec, idx in RECORDS}) == len(RECORDS)
+def test_there_are_200_different_ones() -> None:
+    """Some tars are the same in every dialect: counted once."""
+    tars = {data for _, data in TARS}
+    records = {(rec, idx) for _, rec, idx in RECORDS}
+    assert len(records) == len(RECORDS) >= 70
+    assert len(tars) + len(records) >= 200
 
 
 def test_no_hostile_tar_is_read_and_converting_it_writes_nothing(tmp_path: Path) -> None:
