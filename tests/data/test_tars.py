@@ -216,7 +216,8 @@ def test_impossible_sizes_are_refused(tmp_path: Path) -> None:
             index_tar(path)
 
 
-def test_mutated_tars_are_read_or_refused_and_write_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_mutated_tars_are_read_or_refused_and_write_nothing(tmp_path: Path, rounds: int) -> None:
     random = np.random.default_rng(27)
     members = FACES | {f"{'l' * 120}/x.png": picture(1)}
     seeds = [
@@ -225,7 +226,7 @@ def test_mutated_tars_are_read_or_refused_and_write_nothing(tmp_path: Path) -> N
     ]
     path = tmp_path / "x.tar"
     before = set(os.listdir(tmp_path)) | {"x.tar"}
-    for number in range(300):
+    for number in range(rounds):
         data = bytearray(seeds[number % 2])
         header = int(random.integers(len(data) // 512)) * 512
         data[header + int(random.integers(512))] = int(random.integers(256))

@@ -25,7 +25,7 @@ def failures_at_the_bottom(scores: np.ndarray) -> np.ndarray:
 
 
 def test_roc_counts_equal_sklearn(random_sets: Sets) -> None:
-    for scores, same in random_sets(300, seed=1):
+    for scores, same in random_sets(1000, seed=1):
         curve = roc(scores, same)
         fpr, tpr, thresholds = roc_curve(
             same, failures_at_the_bottom(scores), drop_intermediate=False
@@ -56,7 +56,7 @@ def slow_eer(scores: np.ndarray, same: np.ndarray) -> Fraction | None:
 
 def test_eer_equals_exact_fractions(random_sets: Sets) -> None:
     never_crossed = 0
-    for scores, same in random_sets(300, seed=2):
+    for scores, same in random_sets(1000, seed=2):
         result, expected = eer(scores, same), slow_eer(scores, same)
         if expected is None:
             assert result.value is None
@@ -81,7 +81,7 @@ def test_eer_of_two_normals_is_the_textbook_value() -> None:
 
 
 def test_auc_equals_sklearn_and_counts_ties_as_half(random_sets: Sets) -> None:
-    for scores, same in random_sets(300, seed=4):
+    for scores, same in random_sets(1000, seed=4):
         result = auc(scores, same)
         expected = roc_auc_score(same, failures_at_the_bottom(scores))
         assert result.value == pytest.approx(expected, abs=1e-12)

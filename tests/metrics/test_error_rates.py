@@ -17,7 +17,7 @@ Sets = Callable[..., Iterator[tuple[np.ndarray, np.ndarray]]]
 
 def test_fnmr_is_what_tar_leaves(random_sets: Sets) -> None:
     rng = np.random.default_rng(1)
-    for scores, same in random_sets(300, seed=1):
+    for scores, same in random_sets(1000, seed=1):
         far = float(rng.uniform(0.05, 1))
         tar, iso = (
             rule(scores, same, far, min_errors=1)  # type: ignore[operator]
@@ -52,7 +52,7 @@ def test_the_threshold_rule_never_overshoots(random_sets: Sets) -> None:
 
 def test_rates_at_a_threshold_equal_plain_loops(random_sets: Sets) -> None:
     rng = np.random.default_rng(3)
-    for scores, same in random_sets(300, seed=3):
+    for scores, same in random_sets(1000, seed=3):
         threshold = float(rng.choice([rng.normal(), np.nanmin(np.append(scores, 0)), math.inf]))
         fmr, fnmr = rates_at_threshold(scores, same, threshold)
         pairs = list(zip(scores.tolist(), same.tolist(), strict=True))
@@ -96,7 +96,7 @@ def slow_rates(
 
 def test_fnir_and_fpir_equal_plain_loops() -> None:
     rng = np.random.default_rng(4)
-    for _ in range(300):
+    for _ in range(1000):
         outcomes, scores, probes, gallery = draw_outcomes(rng)
         for rank in (1, 3, None):
             threshold = float(rng.choice([rng.normal(), -math.inf]))

@@ -33,7 +33,7 @@ def slow_best_threshold(scores: list[float], same: list[bool]) -> float:
 
 
 def test_the_best_threshold_equals_a_slow_search(random_sets: Sets) -> None:
-    for scores, same in random_sets(300, seed=1):
+    for scores, same in random_sets(1000, seed=1):
         scores = scores.astype(np.float64)
         expected = slow_best_threshold(scores.tolist(), same.tolist())
         assert best_threshold(scores, same) == expected
@@ -58,7 +58,7 @@ def test_neighbouring_floats_keep_the_upper_one_as_threshold() -> None:
 def test_fold_accuracy_equals_plain_loops(random_sets: Sets) -> None:
     rng = np.random.default_rng(3)
     checked = 0
-    for scores, same in random_sets(300, seed=4):
+    for scores, same in random_sets(1000, seed=4):
         folds = rng.integers(0, 4, size=len(scores))
         names = sorted(set(folds.tolist()))
         others = [same[folds != name] for name in names]
@@ -182,7 +182,7 @@ def test_far_never_overshoots_and_tar_is_the_largest_possible(random_sets: Sets)
 
 
 def test_tar_equals_sklearns_curve(random_sets: Sets) -> None:
-    for scores, same in random_sets(300, seed=8, failures=False):
+    for scores, same in random_sets(1000, seed=8, failures=False):
         fpr, tpr, _ = roc_curve(same, scores, drop_intermediate=False)
         for far in (0.1, 0.3, 1.0):
             result = tar_at_far(scores, same, far, min_errors=1)

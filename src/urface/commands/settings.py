@@ -18,6 +18,8 @@ from urface.types import UserError
 
 Settings = TypeVar("Settings")
 
+MAX_CHARACTERS, MAX_TEXT, MAX_DEPTH = 1 << 16, 4096, 16
+
 
 def recipe_names(settings: type) -> list[str]:
     """The packaged recipes whose keys are all keys of ``settings``."""
@@ -102,9 +104,30 @@ def _read(path: str) -> str:
         raise UserError(f"{path}: not text, so not YAML") from None
 
 
+def _check_plain(where: str, text: str) -> None:
+    """Raise UserError where a few bytes of YAML would become a billion, or what contains itself."""
+    if len(text) > MAX_CHARACTERS:
+        raise UserError(
+            f"{where}: {len(text):,} characters: settings have {MAX_CHARACTERS:,} at most"
+        )
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        line = f"{where}:{event.start_mark.line + 1}" if event.start_mark else where
+        if isinstance(event, yaml.AliasEvent):
+            raise UserError(f"{line}: *{event.anchor} stands for another value: write that value")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise UserError(f"{line}: more than {MAX_DEPTH} levels: settings have two or three")
+        # A text may be looked at as YAML again, for a list, so it is held to the same.
+        if isinstance(event, yaml.ScalarEvent) and len(event.value) > MAX_TEXT:
+            raise UserError(f"{line}: a text of {len(event.value):,} characters")
+
+
 def _overlay(parser: CommandParser, values: Any, where: str, text: str) -> Any:
     """``values`` with those of a YAML text laid over them."""
     try:
+        _check_plain(where, text)
         loaded = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -20,6 +20,8 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # profiles can be bombs, and an animation's frames are not wanted.
 PNG_KEPT = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf"}
 MAX_JPEG_SCANS = 40  # encoders use about 10; each costs a pass over all pixels (40 Mpx: 33 ms)
+# The bits a sample of each colour type may have: gray, RGB, palette, gray and RGB with alpha.
+PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_BARE = frozenset({0x00, 0x01, 0xD8, 0xD9, *range(0xD0, 0xD8)})
 
@@ -102,7 +104,10 @@ def _png_header(data: bytes) -> ImageHeader:
     if data[8:16] != b"\x00\x00\x00\rIHDR":
         raise DecodeError("damaged PNG: its first chunk is not a header")
     width, height = struct.unpack_from(">II", data, 16)
-    return ImageHeader("PNG", width, height, 2 if data[24] == 16 else 1)
+    depth, colour = data[24:26]
+    if depth not in PNG_DEPTHS.get(colour, ()):
+        raise DecodeError(f"damaged PNG: {depth} bits of colour type {colour}")
+    return ImageHeader("PNG", width, height, 2 if depth == 16 else 1)
 
 
 def essential_png(data: bytes) -> bytes:
