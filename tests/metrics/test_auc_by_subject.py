@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from urface.metrics.bootstrap import draw_subjects, auc_by_subject
+from urface.metrics.bootstrap import auc_by_subject, draw_subjects
 from urface.metrics.curves import auc
 from urface.types import UserError
 

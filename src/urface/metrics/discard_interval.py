@@ -16,7 +16,7 @@ from urface.types import UserError
 
 @dataclass(frozen=True)
 class DiscardInterval:
-    """Bounds of a ``DiscardCurve``'s area and gain; those of the gain are None where no resample has errors."""
+    """Bounds of a ``DiscardCurve``'s area and gain; of the gain None where no resample has errors."""
 
     area_low: float
     area_high: float
@@ -43,13 +43,15 @@ def discard_interval_by_subject(
     """Percentile bounds over resamples of the subjects; arguments as ``error_versus_discard``.
 
     subjects [N], the person of each trial, or [N, 2], the two of each pair: a pair of two people weighs the
-    product of their draws. In each resample the share set aside is one of its weight, and the trial on the
-    edge is kept whole. Time is N times ``resamples``. Raises UserError where shapes do not fit or there are
-    fewer than two subjects.
+    product of their draws. Each resample is judged as if its trials stood as often as they weigh. Time is N
+    times ``resamples``. Raises UserError where shapes do not fit or there are fewer than two subjects.
     """
     errors, uncertainty = checked_flags(errors, "errors"), checked_scores(uncertainty)
     subjects = np.asarray(subjects)
-    if subjects.shape not in {(len(errors),), (len(errors), 2)} or uncertainty.shape != errors.shape:
+    if (
+        subjects.shape not in {(len(errors),), (len(errors), 2)}
+        or uncertainty.shape != errors.shape
+    ):
         raise UserError("errors and uncertainty must be [N], subjects [N] or [N, 2]")
     names, codes = np.unique(subjects, return_inverse=True)
     if len(names) < 2:
@@ -89,12 +91,11 @@ def _resampled(
     if not len(held):
         return np.empty(0), np.empty(0)
     total, errors = held[:, -1:], false[:, -1:]
-    wanted = total * (1 - steps)
-    # Weights are whole numbers: this keeps a product that was rounded up from taking one trial more.
-    at = np.stack([np.searchsorted(row, w - 1e-6) for row, w in zip(held, wanted, strict=True)])
-    at = np.minimum(at, held.shape[1] - 1)
-    kept = np.take_along_axis(held, at, 1)
-    height = np.take_along_axis(false, at, 1) / kept
+    kept = total - np.floor(steps * total + 1e-9)  # whole numbers, as the weights are
+    at = np.stack([np.searchsorted(row, k) for row, k in zip(held, kept, strict=True)])
+    # Of the trial on the edge, which stands as often as its weight says, a part may be kept.
+    over = np.take_along_axis(held, at, 1) - kept
+    height = (np.take_along_axis(false, at, 1) - over * wrong[at]) / kept
     best = np.maximum(0, errors - (total - kept)) / kept
     width = steps[-1] - steps[0]
     area = np.trapezoid(height, steps, axis=1) / width
