@@ -16,6 +16,7 @@ from urface.benchmarks.fit_calibration import fit_on
 from urface.benchmarks.group_labels import GroupLabels
 from urface.benchmarks.report import results_table, write_report
 from urface.benchmarks.report_beside import beside_tables, failed_checks
+from urface.benchmarks.report_figures import write_figures
 from urface.benchmarks.result import Result, read_results, write_results
 
 SUBJECTS = np.arange(60) % 6

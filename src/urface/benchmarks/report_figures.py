@@ -23,7 +23,8 @@ ARRAYS = ("edges", "counts", "events", "probability", "share", "low", "high")
 def write_figures(results: Sequence[Result], folder: Path) -> list[Path]:
     """``folder``/discard-*.pdf, reliability-*.pdf and .png of each; their paths.
 
-    One for each task of a benchmark, the first MOST_TASKS; models and scores share it.
+    One for each task of a benchmark, the first MOST_TASKS; models and scores share it, and those that find no
+    room in it are in <name>-2 and on.
     """
     written: list[Path] = []
     names = _names(results)
@@ -45,11 +46,16 @@ def _write(kind: str, found: list[tuple[str, Any]], folder: Path, name: str) -> 
     from urface.figures.rates import discard_figure, reliability_figure
     from urface.figures.style import save_figure
 
-    if kind == "discard":
-        figure = discard_figure([(n, _curve(values)) for n, values in found[:MOST_CURVES]])
-    else:
-        figure = reliability_figure([(n, _diagram(values)) for n, values in found[:MOST_PANELS]])
-    return list(save_figure(figure, folder, name))
+    most = MOST_CURVES if kind == "discard" else MOST_PANELS
+    written: list[Path] = []
+    for number, start in enumerate(range(0, len(found), most), 1):
+        part = found[start : start + most]
+        if kind == "discard":
+            figure = discard_figure([(n, _curve(values)) for n, values in part])
+        else:
+            figure = reliability_figure([(n, _diagram(values)) for n, values in part])
+        written += save_figure(figure, folder, name if number == 1 else f"{name}-{number}")
+    return written
 
 
 def _names(results: Sequence[Result]) -> list[str]:

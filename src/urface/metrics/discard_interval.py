@@ -43,8 +43,8 @@ def discard_interval_by_subject(
     """Percentile bounds over resamples of the subjects; arguments as ``error_versus_discard``.
 
     subjects [N], the person of each trial, or [N, 2], the two of each pair: a pair of two people weighs the
-    product of their draws. Each resample is judged as if its trials stood as often as they weigh. Time is N
-    times ``resamples``. Raises UserError where shapes do not fit or there are fewer than two subjects.
+    product of their draws. In each resample the share set aside is one of the weight. Time is N times
+    ``resamples``. Raises UserError where shapes do not fit or there are fewer than two subjects.
     """
     errors, uncertainty = checked_flags(errors, "errors"), checked_scores(uncertainty)
     subjects = np.asarray(subjects)
@@ -72,8 +72,8 @@ def discard_interval_by_subject(
         raise UserError("too few subjects: no resample of them holds a trial")
     tails = [(1 - level) / 2, (1 + level) / 2]
     low, high = np.quantile(area, tails).tolist()
-    bounds = np.quantile(gain, tails).tolist() if len(gain) else [None, None]
-    return DiscardInterval(low, high, *bounds, subjects=len(names), resamples=resamples)
+    gain_low, gain_high = np.quantile(gain, tails).tolist() if len(gain) else (None, None)
+    return DiscardInterval(low, high, gain_low, gain_high, len(names), resamples)
 
 
 def _resampled(
@@ -83,7 +83,11 @@ def _resampled(
     weight = drawn[:, codes[:, 0]]
     two = codes[:, 0] != codes[:, -1]
     if two.any():
-        weight = np.where(two, weight * drawn[:, codes[:, -1]], weight)
+        # Two people's draws are not independent: their product is S / (S - 1) too small on average, which
+        # would make pairs of one person, and so the errors among them, too many.
+        people = drawn.shape[1]
+        both = weight * drawn[:, codes[:, -1]] * (people / (people - 1))
+        weight = np.where(two, both, weight)
     held = np.cumsum(weight, axis=1)
     false = np.cumsum(weight * wrong, axis=1)
     some = held[:, -1] > 0
@@ -91,9 +95,10 @@ def _resampled(
     if not len(held):
         return np.empty(0), np.empty(0)
     total, errors = held[:, -1:], false[:, -1:]
-    kept = total - np.floor(steps * total + 1e-9)  # whole numbers, as the weights are
+    kept = total * (1 - steps)
     at = np.stack([np.searchsorted(row, k) for row, k in zip(held, kept, strict=True)])
-    # Of the trial on the edge, which stands as often as its weight says, a part may be kept.
+    at = np.minimum(at, held.shape[1] - 1)
+    # Of the trial on the edge a part is kept.
     over = np.take_along_axis(held, at, 1) - kept
     height = (np.take_along_axis(false, at, 1) - over * wrong[at]) / kept
     best = np.maximum(0, errors - (total - kept)) / kept

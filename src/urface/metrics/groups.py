@@ -211,8 +211,10 @@ def _count(
         low, high = codes[part].min(1), codes[part].max(1)
         known, place = low >= 0, low * size + high
         match, failed = score >= threshold, np.isnan(score)
-        chosen = (genuine, genuine & ~match, genuine & failed)
-        chosen += (~genuine, ~genuine & match, ~genuine & failed)
+        chosen = [
+            *(genuine, genuine & ~match, genuine & failed),
+            *(~genuine, ~genuine & match, ~genuine & failed),
+        ]
         for one, flags in enumerate(chosen):
             found = np.bincount(place[flags & known], minlength=size * size)
             counts[one] += found.reshape(size, size)
