@@ -115,3 +115,10 @@ def test_a_failed_check_stands_first_below_the_table(result: Result):
     assert line == "CHECK FAILED. made, fake, cosine, all: the uncertainty is flat"
     assert results_table([flat]).notes[0] == line
     assert beside_tables([flat])[0].body[0][1][0][-1] == "failed: the uncertainty is flat"
+
+
+def test_models_that_find_no_room_in_a_figure_are_in_the_next(result: Result, tmp_path: Path):
+    many = [replace(result, model={**result.model, "name": f"m{i}"}) for i in range(4)]
+    names = {path.name for path in write_figures(many, tmp_path) if path.suffix == ".png"}
+    expected = {f"{name}.png" for name in ("discard-made-all", "reliability-made-all")}
+    assert names == expected | {"reliability-made-all-2.png"}
