@@ -69,13 +69,10 @@ def test_many_models_and_benchmarks_make_one_table(models, data, tmp_path, capsy
         ("ijbc_1n", "two", "cosine"),
     ]
     assert (out / "table.md").read_text() in text.out
-    assert {p.name for p in out.iterdir()} == {
-        "cache",
-        "results.json",
-        "table.md",
-        "table.tex",
-        "table.html",
-    }
+    written = {"cache", "results.json"}
+    written |= {f"{name}.{end}" for name in ("table", "discard") for end in ("md", "tex", "html")}
+    written |= {f"discard-{of}-all.{end}" for of in ("lfw", "ijbc-1n") for end in ("pdf", "png")}
+    assert {p.name for p in out.iterdir()} == written
     # Both benchmarks hold the same images here, so each model saw them once.
     assert (models["one"].seen, models["two"].seen) == (40, 40)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from urface.metrics.bootstrap import _draw, auc_by_subject
+from urface.metrics.bootstrap import auc_by_subject, draw_subjects
 from urface.metrics.curves import auc
 from urface.types import UserError
 
@@ -33,7 +33,7 @@ def loop(scores, truth, subjects, drawn) -> float:
 def test_bounds_are_percentiles_of_the_loop_over_couples() -> None:
     scores, truth, subjects = trials(12, 3)
     got = auc_by_subject(scores, truth, subjects, resamples=40, seed=7)
-    drawn = _draw(np.random.default_rng(7), 40, 12)
+    drawn = draw_subjects(np.random.default_rng(7), 40, 12)
     areas = [loop(scores, truth, subjects, row) for row in drawn]
     assert got.value == pytest.approx(loop(scores, truth, subjects, np.ones(12)), rel=1e-12)
     assert (got.low, got.high) == pytest.approx(tuple(np.quantile(areas, [0.025, 0.975])), rel=1e-9)

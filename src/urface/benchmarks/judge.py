@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from urface.benchmarks.benchmark import NOBODY, Benchmark, PairTask, SearchTask
+from urface.benchmarks.beside import Beside
 from urface.benchmarks.cell import Cell, average, parse_measure
 from urface.benchmarks.judge_pairs import judge_pairs
 from urface.benchmarks.judge_search import judge_search, kept_for
@@ -27,11 +28,12 @@ def judge(
     resamples: int = 0,
     seed: int = 0,
     progress: bool = False,
+    beside: Sequence[Beside] = (),
 ) -> list[Cell]:
     """A cell for each measure of each task, then for each group its mean over its tasks.
 
-    Raises UserError where the trials of a cell are not those that the protocol asks for: a failure must
-    stay in its denominator.
+    Each of ``beside`` sees each task with its scores. Raises UserError where the trials of a cell are not
+    those that the protocol asks for: a failure must stay in its denominator.
     """
     subjects = benchmark.templates.subjects
     tasks = [task.name for task in benchmark.pairs]
@@ -43,12 +45,16 @@ def judge(
         scores = pair_scores(pooled, pairs.left, pairs.right, score)
         found = judge_pairs(pairs, scores, subjects, resamples, seed)
         check_pairs(benchmark.name, pairs, found)
+        for watcher in beside:
+            watcher.pairs(pairs, scores, found)
         cells += [replace(cell, group=pairs.group) for cell in found]
     for task in benchmark.searches:
         keep = kept_for(task, len(task.probes) * len(task.gallery))
         met = search(pooled, task, subjects, score, keep=keep, progress=progress)
         found = judge_search(task, met, subjects, resamples, seed)
         check_search(benchmark.name, task, subjects, found)
+        for watcher in beside:
+            watcher.search(task, met, found)
         cells += [replace(cell, group=task.group) for cell in found]
     return cells + _groups(cells)
 

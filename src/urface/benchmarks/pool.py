@@ -68,13 +68,16 @@ def pool(
     quality: np.ndarray | None = None,
     *,
     with_variance: bool = False,
+    spread: bool = False,
 ) -> Pooled:
     """The templates of a benchmark. An image that failed is left out of its template's sum; a template
     without any image stays, as a failure.
 
     quality [N] is the detector's score of each image, wanted for ``detector_weights``. With
     ``with_variance`` the variance of a mean with weights w is sum w^2 v / (sum w)^2, that of the inverse
-    variance 1 / sum (1 / v). Raises UserError where a score or a variance is wanted and missing.
+    variance 1 / sum (1 / v). With ``spread`` alone it is the mean of that over the dimensions, which says
+    how unsure a template is and takes little memory, NaN where an image's is no variance (pooling by inverse
+    variance keeps the dimensions). Raises UserError where a score or a variance is wanted and missing.
     """
     if pooling.method == "inverse_variance" and pooling.detector_weights:
         raise UserError(
@@ -84,16 +87,16 @@ def pool(
     sums = _Sums(len(templates), np.bincount(template, minlength=len(templates)))
     by_image = np.argsort(image, kind="stable")
     weight, image, template = weight[by_image], image[by_image], template[by_image]
-    wants = with_variance or pooling.method == "inverse_variance"
+    strict = with_variance or pooling.method == "inverse_variance"
     for block in embedded.blocks():
         size = len(block.features)
         start, end = np.searchsorted(image, [block.first, block.first + size])
         if start == end:
             continue
         used = slice(int(start), int(end))
-        faces = _faces(block, pooling, wants, embedded.parts)
+        faces = _faces(block, pooling, strict, spread and not strict, embedded.parts)
         sums.add(faces, weight[used], image[used] - block.first, template[used], pooling.method)
-    return sums.result(with_variance)
+    return sums.result(with_variance or spread)
 
 
 def _entries(
@@ -128,7 +131,7 @@ class _Faces:
     variance: np.ndarray | None
 
 
-def _faces(block: Block, pooling: Pooling, wants_variance: bool, parts: int) -> _Faces:
+def _faces(block: Block, pooling: Pooling, strict: bool, spread: bool, parts: int) -> _Faces:
     features = block.features
     vectors = features.vectors.astype(np.float64).reshape(len(features), parts, -1)
     lengths = np.sqrt(np.einsum("nkd,nkd->nk", vectors, vectors))
@@ -136,7 +139,7 @@ def _faces(block: Block, pooling: Pooling, wants_variance: bool, parts: int) -> 
         vectors /= np.where(lengths > 0, lengths, 1.0)[:, :, None]
         lengths = (lengths > 0).astype(np.float64)
     variance = None
-    if wants_variance:
+    if strict or spread:
         if features.variance is None:
             if (lengths > 0).any():
                 raise UserError(
@@ -145,7 +148,10 @@ def _faces(block: Block, pooling: Pooling, wants_variance: bool, parts: int) -> 
             return _Faces(vectors, lengths, np.ones((len(features), parts, 1)))
         variance = features.variance.astype(np.float64).reshape(len(features), parts, -1)
         used = lengths[:, :, None] > 0
-        if not ((np.isfinite(variance) & (variance > 0)) | ~used).all():
+        good = np.isfinite(variance) & (variance > 0)
+        if spread:
+            variance = np.where(good, variance, np.nan).mean(2, keepdims=True)
+        elif not (good | ~used).all():
             raise UserError(f"a variance of images {block.first} and on is not finite and above 0")
         variance = np.where(used, variance, 1.0)
     return _Faces(vectors, lengths, variance)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from urface.atomic import write_atomic
 from urface.benchmarks.cell import BINOMIAL, Cell, parse_measure
+from urface.benchmarks.report_beside import beside_tables, failed_checks
 from urface.benchmarks.result import Result, write_results
 from urface.benchmarks.words import how, measure_title, preprocessing, value
 from urface.evaluation.paper import HEADLINE
@@ -23,11 +24,15 @@ PAPER = (
 
 
 def write_report(results: Sequence[Result], folder: Path, tables: Sequence[Table] = ()) -> None:
-    """``folder``/results.json and table.md, .tex and .html, and the same of each of ``tables``."""
+    """``folder``/results.json and table.md, .tex and .html, and the same of each of ``tables``; then those of
+    what was judged beside the measures, with its figures."""
+    from urface.benchmarks.report_figures import write_figures  # loads matplotlib
+
     write_results(results, folder / "results.json")
-    for table in (results_table(results), *tables):
+    for table in (results_table(results), *tables, *beside_tables(results)):
         for ending, render in (("md", markdown), ("tex", latex), ("html", html)):
             write_atomic(folder / f"{table.key}.{ending}", render(table))
+    write_figures(results, folder)
 
 
 def column_names(results: Sequence[Result]) -> list[str]:
@@ -118,6 +123,7 @@ def _papers(benchmark: str, measure: str) -> str:
 
 def _notes(results: Sequence[Result]) -> list[str]:
     notes = [
+        *failed_checks(results),
         "In percent, in brackets the 95% interval, then the counts; ± is the standard deviation over folds "
         "or parts. Intervals are Clopper-Pearson's unless said otherwise. A failure counts as no match and "
         "stays in the denominator. Of groups of more than two parts the parts are in results.json.",

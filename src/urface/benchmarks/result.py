@@ -8,7 +8,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class Result:
     cells       the numbers, those of tasks before those of groups
     failures    key -> reason of every image that gave no feature
     lost        names of templates whose images cancel out
+    beside      rows of what was judged beside the measures, as JSON values: conventions, discard,
+                calibration, groups. docs/evaluate.md has their fields. Results of before it have none
     """
 
     benchmark: str
@@ -44,6 +46,11 @@ class Result:
     cells: tuple[Cell, ...]
     failures: dict[str, str]
     lost: tuple[str, ...] = ()
+    beside: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Those of ``beside`` called ``name``, none where it was not judged."""
+        return self.beside.get(name, [])
 
     def cell(self, task: str, measure: str) -> Cell | None:
         """The cell of a task or group and a measure, or None."""

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from urface.commands.evaluate_beside import Beside, add_beside
 from urface.commands.parser import CommandParser, note, suggestion
 from urface.types import UserError
 
@@ -44,10 +45,12 @@ def run(arguments: list[str]) -> int:
     if folder.is_file():
         raise UserError(f"{folder}: a file; --output names a folder")
     places = _places(names, given.data)
+    beside = Beside(given)
 
     from urface.benchmarks.presets import preset_table
     from urface.benchmarks.registry import read_benchmark
     from urface.benchmarks.report import results_table, write_report
+    from urface.benchmarks.report_beside import beside_tables, failed_checks
     from urface.benchmarks.result import read_results, write_results
     from urface.evaluation.table_text import markdown
 
@@ -56,13 +59,16 @@ def run(arguments: list[str]) -> int:
     for model in given.models:
         recogniser = open_model(model, given)
         for benchmark in benchmarks:
-            results += _judged(recogniser, benchmark, scores, given, folder)
+            results += _judged(recogniser, benchmark, scores, given, folder, beside)
             write_results(
                 results, folder / "results.json"
             )  # what was judged outlasts a later fault
     tables = [preset_table(preset, results)] if preset else []
     write_report(results, folder, tables)
-    print("\n".join(markdown(table) for table in tables or [results_table(results)]))
+    shown = [*(tables or [results_table(results)]), *beside_tables(results)]
+    print("\n".join(markdown(table) for table in shown))
+    for line in failed_checks(results):
+        note(line)
     note(f"{folder}: results.json, table.md, table.tex, table.html")
     return 0
 
@@ -91,6 +97,7 @@ def _parser() -> CommandParser:
     parser.add("--measures", str, "", help="beside the protocol's: fnmr@1e-3,tar_nearest@1e-4")
     parser.add("--bootstrap", int, 0, help="intervals by this many draws of subjects (0: exact)")
     parser.add("--seed", int, 0, help="of those draws")
+    add_beside(parser)
     parser.add("--cache", str, "", help="folder for features; OUT/cache without it")
     parser.add("--batch_size", int, 64, help="images that pass through the network at a time")
     parser.add_argument("--join", nargs="+", metavar="FILE", help="results.json of earlier runs")
@@ -174,7 +181,12 @@ def _within(root: Path, name: str, alone: bool) -> Path:
 
 
 def _judged(
-    recogniser: Recogniser, benchmark: Benchmark, scores: list[Score], given: Any, folder: Path
+    recogniser: Recogniser,
+    benchmark: Benchmark,
+    scores: list[Score],
+    given: Any,
+    folder: Path,
+    beside: Beside,
 ) -> list[Result]:
     from urface.benchmarks.evaluate import evaluate
 
@@ -185,6 +197,7 @@ def _judged(
             continue
         cache = Path(given.cache) if given.cache else folder / "cache"
         options = _options(score, benchmark, given)
+        options = beside.options(options, recogniser, folder, cache)
         found.append(evaluate(benchmark, recogniser, options, cache=cache))
     return found
 

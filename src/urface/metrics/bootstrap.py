@@ -166,7 +166,7 @@ def auc_by_subject(
     rows_at_once = max(1, CELLS_AT_ONCE // len(scores))
     areas = []
     for start in range(0, resamples, rows_at_once):
-        weights = _draw(rng, min(rows_at_once, resamples - start), len(names))[:, codes]
+        weights = draw_subjects(rng, min(rows_at_once, resamples - start), len(names))[:, codes]
         true = np.add.reduceat(weights * rising, starts, axis=1)
         false = np.add.reduceat(weights * ~rising, starts, axis=1)
         couples_won = (true * (np.cumsum(false, axis=1) - 0.5 * false)).sum(1)
@@ -205,7 +205,7 @@ def resampled_means(
     rows_at_once = max(1, CELLS_AT_ONCE // len(names))
     means = []
     for start in range(0, resamples, rows_at_once):
-        drawn = _draw(rng, min(rows_at_once, resamples - start), len(names))
+        drawn = draw_subjects(rng, min(rows_at_once, resamples - start), len(names))
         trials = _weighted(drawn, *trial_sums)
         means.append(_weighted(drawn, *value_sums)[trials > 0] / trials[trials > 0])
     usable = np.concatenate(means)
@@ -214,7 +214,7 @@ def resampled_means(
     return usable
 
 
-def _draw(rng: np.random.Generator, rows: int, num_subjects: int) -> np.ndarray:
+def draw_subjects(rng: np.random.Generator, rows: int, num_subjects: int) -> np.ndarray:
     """[rows, S] how often each subject was drawn, S draws per row."""
     picks = rng.integers(0, num_subjects, size=(rows, num_subjects))
     picks += np.arange(rows)[:, None] * num_subjects

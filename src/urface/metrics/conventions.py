@@ -60,23 +60,35 @@ def tar_at_nearest_far(scores: np.ndarray, same: np.ndarray, far: float) -> TarA
     corners; of two equally near ones the one of the larger FAR is taken, and of one FAR the largest TAR.
     Ours (``tar_at_far``) never exceeds the target. Arguments and errors as ``tar_at_far``.
     """
-    reason = why_unsupported(
-        far, int(np.count_nonzero(~checked(scores, same)[1])), "impostor pairs"
-    )
+    return tar_at_nearest_fars(scores, same, [far])[0]
+
+
+def tar_at_nearest_fars(
+    scores: np.ndarray, same: np.ndarray, fars: Sequence[float]
+) -> list[TarAtNearestFar]:
+    """``tar_at_nearest_far`` for each of ``fars``: the scores are sorted once."""
+    impostors = int(np.count_nonzero(~checked(scores, same)[1]))
+    reasons = [why_unsupported(far, impostors, "impostor pairs") for far in fars]
     curve = roc(scores, same)
     corners = np.ones(len(curve.thresholds), bool)
     if len(corners) > 3:  # the curve has its point of no match apart
         bends = np.diff(curve.false_matches[1:], 2) | np.diff(curve.true_matches[1:], 2)
         corners[2:-1] = bends != 0
     places = np.flatnonzero(corners)[::-1]
-    at = int(places[np.argmin(np.abs(curve.fmr[places] - far))])
-    return TarAtNearestFar(
-        far,
-        float(curve.thresholds[at]),
-        rate(curve.false_matches[at], curve.num_impostor, failures=curve.failed_impostor),
-        rate(curve.true_matches[at], curve.num_genuine, failures=curve.failed_genuine),
-        reason,
-    )
+    false, true = curve.false_matches[places], curve.true_matches[places]
+    found = []
+    for far, reason in zip(fars, reasons, strict=True):
+        at = int(np.argmin(np.abs(false / curve.num_impostor - far)))
+        found.append(
+            TarAtNearestFar(
+                far,
+                float(curve.thresholds[places[at]]),
+                rate(false[at], curve.num_impostor, failures=curve.failed_impostor),
+                rate(true[at], curve.num_genuine, failures=curve.failed_genuine),
+                reason,
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True)

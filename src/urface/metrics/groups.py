@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from urface.types import UserError
 
 MIN_TRIALS = 100  # at 100 trials without an error the interval still reaches to 3.6%
 BETWEEN = " x "
+PAIRS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -110,47 +111,114 @@ def group_table(
     Raises UserError where the shapes do not fit or the threshold is NaN.
     """
     scores, same = checked(scores, same)
-    if math.isnan(threshold):
-        raise UserError("a threshold must be a number, got nan")
     named = np.asarray(groups, dtype=str)
     if named.shape != (len(scores), 2):
         raise UserError(f"groups must be [{len(scores)}, 2], got {list(named.shape)}")
     images, had = _images(image_groups, acquired)
-    known = (named != "").all(1)
-    within = known & (named[:, 0] == named[:, 1])
-    names = sorted({*named[within, 0].tolist(), *images[images != ""].tolist()})
-    matched = scores >= threshold  # NaN >= threshold is False
-
-    def row(name: str, pairs: np.ndarray, of_images: np.ndarray | None) -> GroupRow:
-        genuine, impostor = pairs & same, pairs & ~same
-        fta = None
-        if image_groups is not None and of_images is not None:
-            lost = int(np.count_nonzero(of_images & ~had))
-            fta = rate(lost, int(of_images.sum()), min_trials)
-        return GroupRow(
-            name,
-            _rate(matched, impostor, scores, min_trials),
-            _rate(~matched, genuine, scores, min_trials),
-            fta,
-        )
-
-    rows = tuple(row(name, within & (named[:, 0] == name), images == name) for name in names)
-    ordered = np.sort(named, axis=1)
-    across = known & ~within & ~same
-    couples = sorted(set(map(tuple, ordered[across].tolist())))
-    between = tuple(
-        row(BETWEEN.join(couple), across & (ordered == couple).all(1), None) for couple in couples
+    names = sorted({*np.unique(named).tolist(), *np.unique(images).tolist()} - {""})
+    known = np.array(names, dtype=str)
+    return group_table_of_codes(
+        scores,
+        same,
+        _codes(named, known),
+        names,
+        threshold,
+        image_codes=None if image_groups is None else _codes(images, known),
+        acquired=had,
+        min_trials=min_trials,
     )
+
+
+def group_table_of_codes(
+    scores: np.ndarray,
+    same: np.ndarray,
+    codes: np.ndarray,
+    names: Sequence[str],
+    threshold: float,
+    *,
+    image_codes: np.ndarray | None = None,
+    acquired: np.ndarray | None = None,
+    min_trials: int = MIN_TRIALS,
+) -> GroupTable:
+    """``group_table`` of groups as places in ``names`` (G, rising): codes [N, 2] int, -1 is not known.
+
+    For many millions of pairs, whose groups as text would fill the memory. image_codes [I] int.
+    """
+    scores, same = checked(scores, same)
+    if math.isnan(threshold):
+        raise UserError("a threshold must be a number, got nan")
+    size = len(names)
+    counts = _count(scores, same, codes, size, threshold)
+    within = np.diagonal(counts, axis1=1, axis2=2)
+    seen = np.zeros(size, bool)
+    seen[within[0] + within[3] > 0] = True
+    lost = of_images = None
+    if image_codes is not None and acquired is not None:
+        there = image_codes >= 0
+        of_images = np.bincount(image_codes[there], minlength=size)
+        lost = np.bincount(image_codes[there & ~acquired], minlength=size)
+        seen |= of_images > 0
+
+    def row(name: str, cells: np.ndarray, place: int | None) -> GroupRow:
+        fta = None
+        if lost is not None and of_images is not None and place is not None:
+            fta = rate(int(lost[place]), int(of_images[place]), min_trials)
+        return GroupRow(name, _rate(cells[3:], min_trials), _rate(cells[:3], min_trials), fta)
+
+    rows = tuple(row(names[g], within[:, g], g) for g in np.flatnonzero(seen).tolist())
+    couples = np.argwhere(np.triu(counts[3], 1) > 0).tolist()
+    nothing = np.zeros(3, np.int64)
+    between = tuple(
+        row(f"{names[a]}{BETWEEN}{names[b]}", np.append(nothing, counts[3:, a, b]), None)
+        for a, b in couples
+    )
+    failed, matched = np.isnan(scores), scores >= threshold  # NaN >= threshold is False
+    whole = [same, same & ~matched, same & failed, ~same, ~same & matched, ~same & failed]
+    everybody = row("all", np.array([np.count_nonzero(part) for part in whole]), None)
+    if image_codes is not None and acquired is not None:
+        fta = rate(int((~acquired).sum()), len(acquired), min_trials)
+        everybody = replace(everybody, fta=fta)
+    placed = int(within[0].sum() + np.triu(counts[3]).sum())
     return GroupTable(
         threshold,
         rows,
         between,
-        row("all", np.ones(len(scores), bool), np.ones(len(images), bool)),
+        everybody,
         _disparity([(r.group, r.fmr) for r in rows]),
         _disparity([(r.group, r.fnmr) for r in rows]),
         _disparity([(r.group, r.fta) for r in rows if r.fta is not None]),
-        int(np.count_nonzero(~known | (~within & same))),
+        len(scores) - placed,
     )
+
+
+def _codes(names: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Places in ``known`` of names of any shape, -1 for ""."""
+    return np.where(names == "", -1, np.searchsorted(known, names))
+
+
+def _count(
+    scores: np.ndarray, same: np.ndarray, codes: np.ndarray, size: int, threshold: float
+) -> np.ndarray:
+    """[6, G, G], the lower group first: genuine pairs, those refused, those without a score; then
+    impostor pairs, those accepted, those without a score."""
+    codes = np.asarray(codes)
+    if codes.shape != (len(scores), 2):
+        raise UserError(f"groups must be [{len(scores)}, 2], got {list(codes.shape)}")
+    counts = np.zeros((6, size, size), np.int64)
+    for start in range(0, len(scores), PAIRS_AT_ONCE):
+        part = slice(start, start + PAIRS_AT_ONCE)
+        score, genuine = scores[part], same[part]
+        low, high = codes[part].min(1), codes[part].max(1)
+        known, place = low >= 0, low * size + high
+        match, failed = score >= threshold, np.isnan(score)
+        chosen = [
+            *(genuine, genuine & ~match, genuine & failed),
+            *(~genuine, ~genuine & match, ~genuine & failed),
+        ]
+        for one, flags in enumerate(chosen):
+            found = np.bincount(place[flags & known], minlength=size * size)
+            counts[one] += found.reshape(size, size)
+    return counts
 
 
 def _images(
@@ -167,11 +235,12 @@ def _images(
     return images, had
 
 
-def _rate(events: np.ndarray, pairs: np.ndarray, scores: np.ndarray, min_trials: int) -> Rate:
-    trials, failures = int(pairs.sum()), int(np.isnan(scores[pairs]).sum())
+def _rate(counts: np.ndarray, min_trials: int) -> Rate:
+    """Of trials, events and failures."""
+    trials, events, failures = counts.tolist()
     if not trials:
         return withheld("no such pair", 0)
-    return rate(int((events & pairs).sum()), trials, min_trials, failures=failures)
+    return rate(events, trials, min_trials, failures=failures)
 
 
 def _disparity(rates: Sequence[tuple[str, Rate]]) -> Disparity:
