@@ -146,8 +146,22 @@ def test_a_folder_that_fails_leaves_what_was_there(tmp_path):
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "kept").write_text("2")
-    with pytest.raises(OSError, match="full") as caught:
-        write_folder(tmp_path / "full")
-    assert caught.value.filename == str(tmp_path / "full")
-    assert [p.name for p in tmp_path.iterdir()] == ["full"]
+    (tmp_path / "file").write_text("3")
+    for place in (tmp_path / "full", tmp_path / "file"):
+        with pytest.raises(FileExistsError, match="not an empty folder") as caught:
+            write_folder(place)
+        assert caught.value.filename == str(place)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "full"]
     assert [p.name for p in (tmp_path / "full").iterdir()] == ["kept"]
+
+
+def test_a_folder_that_was_filled_meanwhile_is_not_written_over(tmp_path):
+    def filled_meanwhile():
+        with atomic_folder(tmp_path / "a"):
+            (tmp_path / "a").mkdir()
+            (tmp_path / "a" / "theirs").write_text("1")
+
+    with pytest.raises(FileExistsError, match="not an empty folder"):
+        filled_meanwhile()
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["theirs"]

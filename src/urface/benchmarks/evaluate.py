@@ -80,6 +80,11 @@ def evaluate(
         batch_size=options.batch_size,
         progress=progress,
     )
+    if not embedded.ok.any():
+        raise UserError(
+            f"{benchmark.name}: not one of its {len(embedded):,} images gave a feature, so there is "
+            f"nothing to judge; the first: {embedded.failures[0]}"
+        )
     pooled = pool(
         embedded,
         benchmark.templates,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from urface.commands.models import add_model_options, open_given
 from urface.commands.parser import CommandParser, note, suggestion
 from urface.types import UserError
 
@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> int:
     results: list[Result] = [r for file in given.join or [] for r in read_results(Path(file))]
     benchmarks = [read_benchmark(name, places[name]) for name in names]
     for model in given.models:
-        recogniser = open_model(model, given)
+        recogniser = open_given(given, path=model)
         for benchmark in benchmarks:
             results += _judged(recogniser, benchmark, scores, given, folder)
             write_results(
@@ -69,9 +69,7 @@ def run(arguments: list[str]) -> int:
 
 def _parser() -> CommandParser:
     parser = CommandParser("urface evaluate", SUMMARY, EXAMPLES)
-    parser.add_argument(
-        "models", nargs="+", metavar="MODEL", help="models of ours, weights, .onnx or features"
-    )
+    add_model_options(parser, several=True)
     parser.add("--benchmark", str, "", help="names with commas between: lfw,ijbc,tinyface")
     parser.add("--preset", str, "", help="a table of the paper: ijbs-table2 or table1")
     parser.add_argument("--data", nargs="+", required=True, metavar="DIR", help="or name=DIR ...")
@@ -94,20 +92,7 @@ def _parser() -> CommandParser:
     parser.add("--cache", str, "", help="folder for features; OUT/cache without it")
     parser.add("--batch_size", int, 64, help="images that pass through the network at a time")
     parser.add_argument("--join", nargs="+", metavar="FILE", help="results.json of earlier runs")
-    parser.add("--architecture", str, "", help="what weights are of; told by the weights")
-    parser.add("--preprocessing", str, "", help="what the network wants; its family's convention")
-    parser.add("--sha256", str, "", help="what the model file's SHA-256 must be")
-    parser.add("--parts", int, 0, help="sub-embeddings to split the embedding into (0: as it is)")
-    parser.add("--features", str, "", help="the features that a branch on features is applied to")
-    parser.add_flag("--no_check", help="do not try the preprocessing on synthetic faces")
     return parser
-
-
-def open_model(path: str, given: Any) -> Recogniser:
-    """The recogniser in ``path``, read as the options say."""
-    given.model = path
-    recogniser: Recogniser = importlib.import_module("urface.commands.models").open_given(given)
-    return recogniser
 
 
 def _wanted(given: Any) -> tuple[list[str], Any]:
