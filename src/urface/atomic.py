@@ -44,8 +44,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yield a new empty folder beside ``path``; on success all in it is synced and it becomes ``path``.
 
-    On any error it is removed and ``path`` stays as it was. Raises FileExistsError, before anything is
-    written, where ``path`` is a file or a folder that holds anything.
+    On any error it is removed and ``path`` stays as it was. Raises UserError, before anything is written,
+    where ``path`` is a file or a folder that holds anything.
     """
     target = Path(path)
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
@@ -68,9 +68,12 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _occupied(target: Path) -> FileExistsError:
-    what = "is there already and not an empty folder: remove it or choose another place"
-    return FileExistsError(errno.EEXIST, what, str(target))
+def _occupied(target: Path) -> Exception:
+    from urface.types import UserError  # which itself writes with this module
+
+    return UserError(
+        f"{target}: exists already and is no empty folder: remove it or choose another place"
+    )
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:

@@ -69,7 +69,7 @@ def read_benchmark(name: str, root: str | Path) -> Benchmark:
 def write_miniature(name: str, root: str | Path, seed: int = 0) -> None:
     """A small data set of synthetic faces in the exact layout of ``name``, whole or not at all.
 
-    Raises UserError for an unknown name, FileExistsError where ``root`` is there and is no empty folder.
+    Raises UserError for an unknown name, and where ``root`` is there and is no empty folder.
     """
     _entry(name)
     with atomic_folder(root) as folder:

@@ -27,7 +27,7 @@ DIR holds one benchmark, or a folder for each by its name; name=DIR says where o
 model: see `urface evaluate --lfw --help`."""
 EXAMPLES = """\
   urface evaluate runs/mine --benchmark lfw --data lfw/ -o judged
-  urface evaluate runs/mine iresnet100.pth --benchmark lfw,cfp_fp --data sets/ --flip -o judged
+  urface evaluate runs/mine theirs.onnx --benchmark lfw,cfp_fp --data sets/ --flip -o judged
   urface evaluate runs/mine --benchmark ijbc --data ijbc=IJBC/ --score cosine,likelihood -o judged
   urface evaluate runs/mine --preset ijbs-table2 --data IJBS/ --score cosine,likelihood -o judged
   urface evaluate --lfw lfw112.tar --pairs pairs.txt runs/mine"""
