@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -46,13 +47,12 @@ def run(arguments: list[str]) -> int:
     places = _places(names, given.data)
 
     from urface.benchmarks.presets import preset_table
-    from urface.benchmarks.registry import read_benchmark
     from urface.benchmarks.report import results_table, write_report
     from urface.benchmarks.result import read_results, write_results
     from urface.evaluation.table_text import markdown
 
     results: list[Result] = [r for file in given.join or [] for r in read_results(Path(file))]
-    benchmarks = [read_benchmark(name, places[name]) for name in names]
+    benchmarks = [_read(name, places[name], given.data) for name in names]
     for model in given.models:
         recogniser = open_given(given, path=model)
         for benchmark in benchmarks:
@@ -110,8 +110,10 @@ def _wanted(given: Any) -> tuple[list[str], Any]:
                 f"no benchmark is called {name!r}{suggestion(name, BENCHMARKS)}: known are "
                 f"{', '.join(sorted(BENCHMARKS))}"
             )
-    if given.bootstrap < 0 or given.batch_size < 1:
-        raise UserError("--bootstrap must be 0 or more and --batch-size 1 or more")
+    if given.bootstrap < 0:
+        raise UserError(f"--bootstrap must be 0 or more, got {given.bootstrap}")
+    if given.batch_size < 1:
+        raise UserError(f"--batch-size must be at least 1, got {given.batch_size}")
     if given.sha256 and len(given.models) > 1:
         raise UserError("--sha256 is of one model, and several are given")
     return names, preset
@@ -156,6 +158,21 @@ def _within(root: Path, name: str, alone: bool) -> Path:
         if (root / inner).exists():
             return root / inner
     return root if alone else root / name
+
+
+def _read(name: str, place: Path, data: list[str]) -> Benchmark:
+    """The benchmark in ``place``, or in the folder of --data around it: a folder of a benchmark's name
+    may also be a part of it, as LFW's images are unpacked to lfw/lfw beside its list."""
+    from urface.benchmarks.registry import read_benchmark
+
+    try:
+        return read_benchmark(name, place)
+    except UserError:
+        around = place.parent
+        if around in map(Path, data):
+            with suppress(UserError):
+                return read_benchmark(name, around)
+        raise
 
 
 def _judged(
