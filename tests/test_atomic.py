@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from urface.atomic import atomic_folder, atomic_path, write_atomic
+from urface.types import UserError
 
 
 def test_bytes_and_text_arrive_whole_in_folders_that_did_not_exist(tmp_path: Path) -> None:
@@ -146,8 +147,22 @@ def test_a_folder_that_fails_leaves_what_was_there(tmp_path):
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "kept").write_text("2")
-    with pytest.raises(OSError, match="full") as caught:
-        write_folder(tmp_path / "full")
-    assert caught.value.filename == str(tmp_path / "full")
-    assert [p.name for p in tmp_path.iterdir()] == ["full"]
+    (tmp_path / "file").write_text("3")
+    for place in (tmp_path / "full", tmp_path / "file"):
+        with pytest.raises(UserError, match="no empty folder") as caught:
+            write_folder(place)
+        assert str(caught.value).startswith(f"{place}: ")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "full"]
     assert [p.name for p in (tmp_path / "full").iterdir()] == ["kept"]
+
+
+def test_a_folder_that_was_filled_meanwhile_is_not_written_over(tmp_path):
+    def filled_meanwhile():
+        with atomic_folder(tmp_path / "a"):
+            (tmp_path / "a").mkdir()
+            (tmp_path / "a" / "theirs").write_text("1")
+
+    with pytest.raises(UserError, match="no empty folder"):
+        filled_meanwhile()
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["theirs"]

@@ -25,7 +25,7 @@ def models(monkeypatch) -> dict[str, Fake]:
     made = {"one": Fake(2, 4, True), "two": Fake(digest="c" * 64)}
     for name, model in made.items():
         model.name = name
-    monkeypatch.setattr(evaluate_benchmarks, "open_model", lambda path, given: made[path])
+    monkeypatch.setattr(evaluate_benchmarks, "open_given", lambda given, path: made[path])
     for name in NAMES:
         monkeypatch.setitem(registry.BENCHMARKS, name, Entry(name, "none", "none"))
 

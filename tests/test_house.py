@@ -86,6 +86,11 @@ def test_no_file_names_a_private_path():
     assert found == []
 
 
+def test_every_page_of_docs_is_linked_from_the_readme_and_every_link_leads_somewhere():
+    linked = set(re.findall(r"\]\((docs/\w+\.md)\)", (ROOT / "README.md").read_text()))
+    assert linked == {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
+
+
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_recipe_begins_with_its_record(recipe):
     header = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -41,24 +42,38 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a new empty folder beside ``path``; on success it is renamed to ``path``.
+    """Yield a new empty folder beside ``path``; on success all in it is synced and it becomes ``path``.
 
-    On any error it is removed and ``path`` stays as it was. Raises OSError where ``path`` is a file or
-    a folder that holds anything. Its files are not synced: whole after a kill, not after a power cut.
+    On any error it is removed and ``path`` stays as it was. Raises UserError, before anything is written,
+    where ``path`` is a file or a folder that holds anything.
     """
     target = Path(path)
+    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
+        raise _occupied(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     temporary.mkdir()
     try:
         yield temporary
+        # One sync of all disks: a sync for each of a million small files would take hours.
+        os.sync()
         try:
             os.rename(temporary, target)  # takes the place of an empty folder, and of nothing else
         except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise _occupied(target) from None
             raise OSError(error.errno, error.strerror, str(target)) from None
         sync_directory(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _occupied(target: Path) -> Exception:
+    from urface.types import UserError  # which itself writes with this module
+
+    return UserError(
+        f"{target}: exists already and is no empty folder: remove it or choose another place"
+    )
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:

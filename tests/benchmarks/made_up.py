@@ -63,13 +63,11 @@ class OnDisk:
         return False
 
     def features(self, images: Sequence[np.ndarray], keys: Sequence[str]) -> Features:
-        at = [self.place[key] for key in keys]
-        return Features(
-            self.vectors[at],
-            self.parts,
-            None,
-            None if self.variance is None else self.variance[at],
-        )
+        at = np.array([self.place.get(key, -1) for key in keys])
+        vectors = self.vectors[at]
+        vectors[at < 0] = np.nan
+        variance = None if self.variance is None else self.variance[at]
+        return Features(vectors, self.parts, None, variance)
 
 
 def faces(count: int, seed: int = 0) -> np.ndarray:

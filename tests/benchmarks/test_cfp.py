@@ -10,6 +10,7 @@ import pytest
 from benchmarks import tiny
 from benchmarks.fuzz import LONG, QUICK, fuzz
 from benchmarks.tiny import edit, number_of, put
+from urface.benchmarks.official_sizes import PAIRS, compared_with_official
 from urface.benchmarks.registry import read_benchmark
 from urface.types import UserError
 
@@ -128,3 +129,13 @@ def test_mutated_lists_are_read_or_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ten_thousand_mutated_lists_are_read_or_refused(tmp_path: Path) -> None:
     fuzz_lists(tmp_path, LONG)
+
+
+def test_the_pairs_of_the_whole_are_counted_once_beside_the_published_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ten splits hold them once more: real CFP would be said to have 14,000 of 7,000."""
+    benchmark = read_benchmark("cfp_fp", tiny.cfp(tmp_path))
+    assert compared_with_official(benchmark).startswith("20 pairs, the published cfp_fp has 7,000")
+    monkeypatch.setitem(PAIRS, "cfp_fp", 20)
+    assert compared_with_official(benchmark) == ""

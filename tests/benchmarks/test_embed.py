@@ -16,11 +16,12 @@ from benchmarks.made_up import Fake, OnDisk, all_pairs, benchmark, faces, image_
 from urface.benchmarks import embed as embed_module
 from urface.benchmarks import feature_cache
 from urface.benchmarks.benchmark import Benchmark
-from urface.benchmarks.embed import embed_images
+from urface.benchmarks.embed import NOT_ON_DISK, embed_images
 from urface.benchmarks.embedded import Embedded
-from urface.benchmarks.evaluate import evaluate
+from urface.benchmarks.evaluate import Options, evaluate
 from urface.benchmarks.feature_cache import cache_key, load_shard
 from urface.recognisers.recogniser import Preprocessing
+from urface.recognisers.usable import NO_DIRECTION, NO_VARIANCE, NOT_FINITE
 from urface.types import UserError
 
 COUNT = 43
@@ -195,7 +196,7 @@ def test_a_feature_of_length_zero_is_a_failure_and_no_score():
     model = Fake()
     model.weights[:] = 0
     task = all_pairs(np.arange(40) % 8, ("tar@0.1",))
-    with pytest.raises(UserError, match="not one image"):
+    with pytest.raises(UserError, match="not one of its 40 images gave a feature"):
         evaluate(benchmark(pairs=(task,)), model, progress=False)
     found = embed(benchmark(COUNT), model)
     assert not found.ok.any()
@@ -213,12 +214,72 @@ def test_features_on_disk_are_read_by_key_and_cannot_be_mirrored(tmp_path):
         embed(source, model, flip="sum")
 
 
-def test_a_zero_feature_on_disk_is_refused_by_name():
+def test_what_features_on_disk_lack_is_counted_and_named():
+    made = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    made[11], made[12], made[13, 2] = 0, np.nan, np.inf
+    task = all_pairs(np.arange(40) % 8, ("accuracy", "tar@0.1"))
+    source = benchmark(pairs=(task,))
+    model = OnDisk(source.images.keys[:39], made)
+    found = embed(source, model)
+    assert found.failures == {
+        11: f"11.jpg: {NO_DIRECTION}",
+        12: f"12.jpg: {NOT_ON_DISK}",
+        13: f"13.jpg: {NOT_ON_DISK}",
+        39: f"39.jpg: {NOT_ON_DISK}",
+    }
+    got = vectors(found)
+    np.testing.assert_array_equal(got[found.ok], made[found.ok])
+    assert not got[~found.ok].any()
+    result = evaluate(source, model, progress=False)
+    cell = result.cell("all", "accuracy")
+    assert cell is not None
+    lost = sum(bool({a, b} & {11, 12, 13, 39}) for a in range(40) for b in range(a))
+    assert (cell.trials, cell.failures) == (len(task.left), lost)
+    assert set(result.failures) == {"11.jpg", "12.jpg", "13.jpg", "39.jpg"}
+
+
+def test_features_on_disk_without_any_of_the_keys_are_one_clear_error():
     source = benchmark(COUNT)
-    made = np.ones((COUNT, 6), np.float32)
-    made[11] = 0
-    with pytest.raises(UserError, match=r"11\.jpg"):
-        vectors(embed(source, OnDisk(source.images.keys, made)))
+    model = OnDisk(["other/0.jpg"], np.ones((1, 6), np.float32))
+    model.example_key = "other/0.jpg"  # type: ignore[attr-defined]
+    with pytest.raises(UserError, match=r"like 0\.jpg; its keys look like other/0\.jpg"):
+        embed(source, model)
+
+
+def test_one_feature_of_a_network_that_is_not_finite_is_counted_and_not_tried_again(tmp_path):
+    class Sick(Fake):
+        def features(self, images, keys):
+            found = super().features(images, keys)
+            for row, key in enumerate(keys):
+                if key == "7.jpg":
+                    found.vectors[row, 1] = np.nan
+                if key == "9.jpg":
+                    found.variance[row, 0] = np.inf
+            return found
+
+    task = all_pairs(np.arange(40) % 8, ("tar@0.1",))
+    source = benchmark(pairs=(task,))
+    for flip in ("none", "sum"):
+        first, again = Sick(2, 4, True), Sick(2, 4, True)
+        found = embed(source, first, tmp_path, flip=flip)
+        assert found.failures == {7: f"7.jpg: {NOT_FINITE}", 9: f"9.jpg: {NO_VARIANCE}"}
+        assert np.isfinite(vectors(found)).all()
+        embed(source, again, tmp_path, flip=flip)
+        assert again.seen == 0
+    result = evaluate(source, Sick(2, 4, True), Options("likelihood"), progress=False)
+    cell = result.cell("all", "tar@0.1")
+    assert cell is not None
+    assert cell.failures == 2 * 4
+    assert result.data["failed_images"] == 2
+
+
+def test_a_set_of_which_no_image_can_be_read_is_one_clear_error():
+    task = all_pairs(np.arange(40) % 8, ("tar@0.1",))
+    source = benchmark(pairs=(task,), damaged=range(40))
+    with pytest.raises(
+        UserError, match=r"not one of its 40 images .* the first: 0\.jpg: truncated"
+    ):
+        evaluate(source, Fake(), progress=False)
 
 
 def test_the_cache_says_whose_features_it_holds(tmp_path):

@@ -46,7 +46,7 @@ def test_a_folder_that_holds_anything_is_left_alone(
     (tmp_path / "mine").write_text("kept")
     for place in (tmp_path, tmp_path / "mine"):
         assert make(name, place) == 2
-        assert "not an empty folder" in capsys.readouterr().err
+        assert "exists already and is no empty folder" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
 
 

@@ -47,28 +47,46 @@ def test_other_headers_sizes_and_numbers_are_refused(tmp_path: Path, data: bytes
     assert str(error.value).startswith(f"{path}: ")
 
 
-def test_a_folder_gives_the_features_of_keys_in_their_order(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    features = rng.normal(size=(4, 8)).astype(np.float32)
-    keys = ["facescrub/p/1.jpg", "facescrub/p/2.png", "megaface/1/2@N00/3.jpg", "gone/4.jpg"]
+def test_a_folder_gives_the_features_of_all_its_files_by_key(tmp_path: Path) -> None:
+    features = np.random.default_rng(1).normal(size=(3, 8)).astype(np.float32)
+    features[1, 2] = np.nan
     files = ["facescrub/p/1_x.bin", "facescrub/p/2.png_x.bin", "megaface/1/2@N00/3.jpg_x.bin"]
-    for file, feature in zip(files, features, strict=False):
-        write_feature(tmp_path / file, feature)
-    found = read_feature_folder(tmp_path, "_x.bin", keys[::-1])
-    np.testing.assert_array_equal(found[::-1][:3], features[:3])
-    assert np.isnan(found[0]).all()
+    for file, feature in zip(files, features, strict=True):
+        write_feature(tmp_path / "a" / file, feature)
+    found = read_feature_folder(tmp_path / "a", progress=False)
+    assert found.keys == ["facescrub/p/1", "facescrub/p/2.png", "megaface/1/2@N00/3.jpg"]
+    assert found.suffix == "_x.bin"
+    np.testing.assert_array_equal(found.vectors, features)
+    write_feature(tmp_path / "a" / files[2], features[2] + 1)
+    assert read_feature_folder(tmp_path / "a", progress=False).digest != found.digest
 
 
-def test_a_folder_of_two_lengths_of_none_or_of_keys_outside_is_refused(tmp_path: Path) -> None:
+def test_the_programs_name_is_told_with_underscores_and_without_one(tmp_path: Path) -> None:
+    for name in ("p_1.jpg_r50_v2.bin", "p_2_r50_v2.bin"):
+        write_feature(tmp_path / "a" / name, np.ones(2))
+    found = read_feature_folder(tmp_path / "a", progress=False)
+    assert (found.suffix, found.keys) == ("_r50_v2.bin", ["p_1.jpg", "p_2"])
+    for name in ("p_1.bin", "p_2.bin"):
+        write_feature(tmp_path / "b" / name, np.ones(2))
+    found = read_feature_folder(tmp_path / "b", progress=False)
+    assert (found.suffix, found.keys) == (".bin", ["p_1", "p_2"])
+
+
+def test_a_folder_of_two_lengths_of_two_programs_or_of_none_is_refused(tmp_path: Path) -> None:
     write_feature(tmp_path / "a.jpg_x.bin", np.ones(3))
     write_feature(tmp_path / "b.jpg_x.bin", np.ones(4))
     with pytest.raises(UserError, match="4 numbers, the others have 3"):
-        read_feature_folder(tmp_path, "_x.bin", ["a.jpg", "b.jpg"])
-    with pytest.raises(UserError, match=r"no file KEY_y.bin, such as a.jpg_y.bin"):
-        read_feature_folder(tmp_path, "_y.bin", ["a.jpg"])
-    for key in ("../a.jpg", "/a.jpg", "a\0.jpg"):
-        with pytest.raises(UserError, match="leads out"):
-            read_feature_folder(tmp_path, "_x.bin", [key])
+        read_feature_folder(tmp_path, progress=False)
+    write_feature(tmp_path / "b.jpg_y.bin", np.ones(3))
+    with pytest.raises(UserError, match=r"several programs \(_x\.bin, _y\.bin\)"):
+        read_feature_folder(tmp_path, progress=False)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UserError, match="no feature file in it"):
+        read_feature_folder(tmp_path / "none")
+    write_feature(tmp_path / "odd" / "a.jpg_x.bin", np.ones(3))
+    write_feature(tmp_path / "odd" / "list.bin", np.ones(3))
+    with pytest.raises(UserError, match=r"list\.bin: does not end with _x\.bin"):
+        read_feature_folder(tmp_path / "odd")
 
 
 @pytest.mark.parametrize("rounds", [1000, pytest.param(10_000, marks=pytest.mark.slow)])

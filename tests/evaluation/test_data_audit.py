@@ -12,13 +12,14 @@ import pytest
 from urface.cli import main
 from urface.data.decode import encode_png
 from urface.data.open import open_faces
-from urface.evaluation.data_audit import audit_identities, name_findings
-from urface.types import FaceEmbedding, UserError
+from urface.evaluation.data_audit import audit_identities, embed_to_file, name_findings
+from urface.recognisers.recogniser import Features
+from urface.types import UserError
 
 PEOPLE, IMAGES = 60, 8
 
 
-def embed(faces: Sequence[np.ndarray]) -> np.ndarray:
+def embed(faces: Sequence[np.ndarray], keys: Sequence[str]) -> np.ndarray:
     """A face is a picture of its features: 4 x 4 pixels of three colours around 128."""
     return np.stack([face.ravel() - 128.0 for face in faces])
 
@@ -93,7 +94,7 @@ def test_check_with_a_model_lists_candidates_and_still_ends_with_0(
     names = [f"person{label:02}" for label in labels]
     names[100] = "person03"
     write(tmp_path / "faces", values, names)
-    monkeypatch.setattr("urface.embedder.load", lambda path: Pixels())
+    monkeypatch.setattr("urface.commands.check.open_given", lambda given: Pixels())
     found = tmp_path / "found.parquet"
     arguments = [str(tmp_path / "faces"), "--near", "0", "--model", "any", "-o", str(found)]
     assert main(["data", "check", *arguments]) == 0
@@ -108,7 +109,31 @@ def test_check_with_a_model_lists_candidates_and_still_ends_with_0(
 class Pixels:
     """In place of a model: a face's pixels are its features."""
 
-    def embed(self, faces: Sequence[np.ndarray], batch_size: int) -> FaceEmbedding:
-        mean = embed(faces)[:, None].astype(np.float32)
-        mean /= np.linalg.norm(mean, axis=2, keepdims=True)
-        return FaceEmbedding(mean, np.ones(mean.shape[:2]), np.ones(mean.shape[:2]))
+    name, digest, preprocessing, parts, has_variance = "pixels", "0" * 64, None, 1, False
+    needs_images = True
+
+    def features(self, faces: Sequence[np.ndarray], keys: Sequence[str]) -> Features:
+        assert all(key.count("/") == 1 for key in keys)
+        return Features(embed(faces, keys).astype(np.float32))
+
+
+def test_images_without_a_feature_are_left_out(tmp_path: Path) -> None:
+    values, labels = features(seed=1)
+    source = open_faces(write(tmp_path / "faces", values, [f"person{n:02}" for n in labels]))
+
+    def partly(faces: Sequence[np.ndarray], keys: Sequence[str]) -> np.ndarray:
+        found = embed(faces, keys)
+        found[[key in ("person00/000.png", "person02/020.png") for key in keys], 3] = np.nan
+        return found
+
+    found = embed_to_file(partly, source, tmp_path / "features", 7, progress=False)
+    kept = [n for n in range(len(source)) if n not in (0, 20)]
+    assert found.source.keys == [source.keys[n] for n in kept]
+    np.testing.assert_array_equal(found.features, values[kept] - 128)
+    with pytest.raises(UserError, match="none of its images"):
+        embed_to_file(
+            lambda faces, keys: np.full((len(faces), 2), np.nan),
+            source,
+            tmp_path / "none",
+            progress=False,
+        )

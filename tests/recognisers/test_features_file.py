@@ -15,8 +15,17 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
+from urface.data.opencv_mat import write_feature
 from urface.recognisers.features_file import FeaturesFile
 from urface.recognisers.open import open_recogniser
+from urface.recognisers.recogniser import Features
+from urface.recognisers.usable import (
+    NO_DIRECTION,
+    NO_VARIANCE,
+    NOT_FINITE,
+    refuse_unusable,
+    unusable,
+)
 from urface.types import FaceEmbedding, UserError
 
 KEYS = [f"p{n // 2}/{n}.jpg" for n in range(6)]
@@ -83,10 +92,38 @@ def test_features_come_by_key_in_any_order_and_layout(
     assert np.array_equal(found.vectors, VECTORS[order])
     assert found.variance is not None
     assert np.array_equal(found.variance, VARIANCE[order])
-    with pytest.raises(
-        UserError, match=r"has no feature of who\.jpg; its keys look like p0/0\.jpg"
-    ):
-        recogniser.features([], [KEYS[0], "who.jpg"])
+    assert recogniser.example_key == "p0/0.jpg"  # type: ignore[attr-defined]
+
+
+def test_a_key_that_is_not_there_is_a_row_of_nan_and_no_error(tmp_path: Path) -> None:
+    in_npz(tmp_path / "f.npz")
+    found = open_recogniser(tmp_path / "f.npz", parts=2).features([], [KEYS[0], "who.jpg", KEYS[1]])
+    assert np.array_equal(found.vectors[[0, 2]], VECTORS[:2])
+    assert np.isnan(found.vectors[1]).all()
+    assert unusable(found) == {1: NOT_FINITE}
+    with pytest.raises(UserError, match=r"who\.jpg: the model gives no finite feature"):
+        refuse_unusable(found, [KEYS[0], "who.jpg", KEYS[1]])
+
+
+def test_a_folder_of_opencv_matrices_is_features_by_key(tmp_path: Path) -> None:
+    keys = ["facescrub/p/p_1.jpg", "facescrub/p/p_2.png", "megaface/1/2@N00/3.jpg"]
+    files = ["facescrub/p/p_1_net.bin", "facescrub/p/p_2.png_net.bin", f"{keys[2]}_net.bin"]
+    for file, vector in zip(files, VECTORS, strict=False):
+        write_feature(tmp_path / "theirs" / file, vector)
+    recogniser = open_recogniser(tmp_path / "theirs", parts=2)
+    assert (recogniser.name, recogniser.needs_images, recogniser.parts) == ("theirs", False, 2)
+    assert not recogniser.has_variance
+    found = recogniser.features([], [keys[2], "gone.jpg", keys[0], keys[1]])
+    assert np.array_equal(found.vectors[[2, 3, 0]], VECTORS[:3])
+    assert unusable(found) == {1: NOT_FINITE}
+    same = open_recogniser(tmp_path / "theirs", sha256=recogniser.digest)
+    assert same.digest == recogniser.digest
+    with pytest.raises(UserError, match="its SHA-256 is"):
+        open_recogniser(tmp_path / "theirs", sha256="0" * 64)
+    with pytest.raises(UserError, match="8 dimensions cannot be split into 3"):
+        open_recogniser(tmp_path / "theirs", parts=3)
+    with pytest.raises(UserError, match="features on disk, for which --architecture"):
+        open_recogniser(tmp_path / "theirs", architecture="iresnet50")
 
 
 def test_what_urface_embed_writes_is_a_features_file(tmp_path: Path) -> None:
@@ -180,12 +217,29 @@ def test_a_malformed_file_is_refused_in_one_line(
     assert "f." in str(caught.value)
 
 
-def test_a_feature_that_is_not_finite_is_named_when_it_is_asked_for(tmp_path: Path) -> None:
+def test_a_feature_that_is_not_finite_is_left_to_who_asks_for_it(tmp_path: Path) -> None:
     changed(features=NAN)(tmp_path / "f.npz")
     recogniser = open_recogniser(tmp_path / "f.npz")
-    assert len(recogniser.features([], KEYS[:3])) == 3
-    with pytest.raises(UserError, match=r"p1/3\.jpg: the model gives no finite feature"):
-        recogniser.features([], KEYS)
+    assert unusable(recogniser.features([], KEYS[:3])) == {}
+    assert unusable(recogniser.features([], KEYS)) == {3: NOT_FINITE}
+
+
+def test_what_stands_beside_a_feature_that_is_not_finite_does_not_matter(tmp_path: Path) -> None:
+    variance = VARIANCE.copy()
+    variance[3] = np.nan
+    changed(features=NAN, variance=variance)(tmp_path / "f.npz")
+    assert open_recogniser(tmp_path / "f.npz", parts=2).has_variance
+
+
+def test_why_a_row_cannot_be_compared() -> None:
+    vectors = np.ones((5, 4), np.float32)
+    vectors[1, 3] = np.inf
+    vectors[2, 2:] = 0  # the second part of two
+    variance = np.ones((5, 2), np.float32)
+    variance[3, 0], variance[4, 1] = np.nan, 0
+    found = Features(vectors, 2, None, variance)
+    assert unusable(found) == {1: NOT_FINITE, 2: NO_DIRECTION, 3: NO_VARIANCE, 4: NO_VARIANCE}
+    assert unusable(Features(vectors, 1)) == {1: NOT_FINITE}
 
 
 def test_mutated_files_end_in_typed_errors_or_features(tmp_path: Path) -> None:

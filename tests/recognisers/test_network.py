@@ -20,6 +20,7 @@ from urface.models.insightface import InsightFaceIResNet
 from urface.recognisers.network import NetworkRecogniser
 from urface.recognisers.open import open_recogniser
 from urface.recognisers.recogniser import Preprocessing
+from urface.recognisers.usable import refuse_unusable
 from urface.types import UserError
 
 SIZE, DIM = 64, 32
@@ -208,8 +209,9 @@ def test_a_face_without_a_finite_feature_is_named(tmp_path: Path) -> None:
     state["fc.bias"] = state["fc.bias"] * float("nan")
     save_file(state, tmp_path / "w.safetensors")
     recogniser = opened(tmp_path / "w.safetensors", preprocessing=Preprocessing(SIZE))
+    found = recogniser.features([pictures(1)[0]], ["who/1.jpg"])
     with pytest.raises(UserError, match=r"who/1\.jpg: the model gives no finite feature"):
-        recogniser.features([pictures(1)[0]], ["who/1.jpg"])
+        refuse_unusable(found, ["who/1.jpg"])
 
 
 def test_what_does_not_fit_is_refused_in_one_line(ours: Path, tmp_path: Path) -> None:

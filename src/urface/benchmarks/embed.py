@@ -23,12 +23,15 @@ from urface.benchmarks.feature_cache import (
 )
 from urface.data.decode import DecodeError
 from urface.recognisers.recogniser import Features, Flip, Recogniser
+from urface.recognisers.usable import NO_DIRECTION, NO_VARIANCE, NOT_FINITE, unusable
 from urface.types import UserError
 
 BATCH = 64
 PIXELS = "the names of the images and the pixels of each as it was embedded"
 NAMES = "the names of the images; their features come from the model's file"
-NO_DIRECTION = "its feature has no direction: a part of it has length 0"
+
+NOT_ON_DISK = "no finite feature of it is on disk"
+OF_THE_MODEL = (NOT_FINITE, NO_DIRECTION, NO_VARIANCE)  # the image itself was read
 
 Seen = np.ndarray | str  # an image, or why there is none
 
@@ -51,8 +54,9 @@ def embed_images(
                 has its shard made anew
     batch_size  images that pass through the network at a time
 
-    An image that cannot be read, or whose feature has no direction, is a failure by place and reason.
-    Raises UserError where mirrored images are asked of features on disk, and as the recogniser does.
+    An image that cannot be read, a key that features on disk lack, and a feature that cannot be compared
+    (recognisers/usable.py) are failures by place and reason. Raises UserError where mirrored images are
+    asked of features on disk, and as the recogniser does.
     """
     images = benchmark.images
     if not recogniser.needs_images:
@@ -109,7 +113,7 @@ def _still_true(store: FeatureCache, number: int, images: ImageSet) -> Facts | N
     if facts is None:
         return None
     for row, reason in facts.failures.items():
-        if reason.endswith(NO_DIRECTION):
+        if reason.endswith(OF_THE_MODEL):
             continue
         if not isinstance(_read(images, number * SHARD + row), str):
             return None
@@ -148,9 +152,9 @@ def _embed_shard(
             rows += [index - first for index, _ in good]
         bar.update(len(batch))
     features = _spread(parts, np.array(rows, np.int64), last - first, recogniser)
-    for row in _without_direction(features, np.array(rows, np.int64)):
-        failures[row] = f"{images.keys[first + row]}: {NO_DIRECTION}"
-    return Shard(features, seen, dict(sorted(failures.items())))
+    for row, reason in unusable(features).items():
+        failures.setdefault(row, f"{images.keys[first + row]}: {reason}")
+    return Shard(_emptied(features, list(failures)), seen, dict(sorted(failures.items())))
 
 
 def _read_all(images: ImageSet, places: range) -> list[Seen]:
@@ -203,13 +207,12 @@ def _spread(parts: list[Features], rows: np.ndarray, count: int, model: Recognis
     return Features(vectors, model.parts, column("confidence"), column("variance"))
 
 
-def _without_direction(features: Features, rows: np.ndarray) -> list[int]:
-    if not len(rows):
-        return []
-    split = features.vectors[rows].reshape(len(rows), features.parts, -1)
-    flat = ~(np.einsum("nkd,nkd->nk", split, split, dtype=np.float64) > 0).all(1)
-    found: list[int] = rows[flat].tolist()
-    return found
+def _emptied(features: Features, rows: list[int]) -> Features:
+    """The features with zeros in ``rows``, which failed; written in place."""
+    for values in (features.vectors, features.confidence, features.variance):
+        if values is not None:
+            values[rows] = 0
+    return features
 
 
 def _from_disk(benchmark: Benchmark, recogniser: Recogniser, flip: Flip) -> Embedded:
@@ -221,14 +224,27 @@ def _from_disk(benchmark: Benchmark, recogniser: Recogniser, flip: Flip) -> Embe
         )
     keys = benchmark.images.keys
 
-    def blocks() -> Iterator[Block]:
+    def shards() -> Iterator[tuple[int, Features, dict[int, str]]]:
         for first in range(0, len(keys), SHARD):
-            names = keys[first : first + SHARD]
-            features = recogniser.features([], names)
-            flat = _without_direction(features, np.arange(len(names)))
-            if flat:
-                raise UserError(f"{recogniser.name}: {names[flat[0]]}: {NO_DIRECTION}")
-            yield Block(first, features)
+            features = recogniser.features([], keys[first : first + SHARD])
+            yield first, features, unusable(features)
 
+    def blocks() -> Iterator[Block]:
+        for first, features, failed in shards():
+            yield Block(first, _emptied(features, list(failed)))
+
+    failures = {
+        first + row: f"{keys[first + row]}: {NOT_ON_DISK if reason == NOT_FINITE else reason}"
+        for first, _, failed in shards()
+        for row, reason in failed.items()
+    }
     ok = np.ones(len(keys), bool)
-    return Embedded(ok, {}, recogniser.parts, blocks, keys_digest(keys), NAMES)
+    ok[list(failures)] = False
+    if not ok.any():
+        example = getattr(recogniser, "example_key", "")
+        known = f"; its keys look like {example}" if example else ""
+        raise UserError(
+            f"{recogniser.name}: has no usable feature of any of the {len(keys):,} images of "
+            f"{benchmark.name}, which are called like {keys[0]}{known}"
+        )
+    return Embedded(ok, failures, recogniser.parts, blocks, keys_digest(keys), NAMES)

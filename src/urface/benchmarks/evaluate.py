@@ -148,6 +148,11 @@ def pooled_templates(
         batch_size=options.batch_size,
         progress=progress,
     )
+    if not embedded.ok.any():
+        raise UserError(
+            f"{benchmark.name}: not one of its {len(embedded):,} images gave a feature, so there is "
+            f"nothing to judge; the first: {embedded.failures[0]}"
+        )
     pooled = pool(
         embedded,
         benchmark.templates,

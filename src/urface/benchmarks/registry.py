@@ -71,18 +71,15 @@ def write_miniature(name: str, root: str | Path, seed: int = 0) -> None:
 
     Raises UserError for an unknown name, and where ``root`` is there and is no empty folder.
     """
-    entry = _entry(name)
-    check_empty(root)
-    writer = importlib.import_module(f"urface.benchmarks.miniatures.{entry.miniature}")
-    with atomic_folder(root) as folder:  # a new empty folder: the writer need not care
-        writer.write(folder, name, seed)
+    _entry(name)
+    with atomic_folder(root) as folder:
+        fill_miniature(name, folder, seed)
 
 
-def check_empty(root: str | Path) -> None:
-    """Raise UserError where ``root`` is there and is no empty folder."""
-    place = Path(root)
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise UserError(f"{place}: not an empty folder: choose another place")
+def fill_miniature(name: str, folder: Path, seed: int = 0) -> None:
+    """As ``write_miniature``, into a folder that is there and empty; what fails halfway stays halfway."""
+    module = f"urface.benchmarks.miniatures.{_entry(name).miniature}"
+    importlib.import_module(module).write(folder, name, seed)
 
 
 def _entry(name: str) -> Entry:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urface.benchmarks.cell import Cell, parse_measure
 from urface.benchmarks.result import Result
+from urface.recognisers.preprocessing import described
+from urface.recognisers.recogniser import Preprocessing
 
 TITLES = {"accuracy": "Accuracy", "eer": "EER", "auc": "AUC", "map": "mAP"}
 RATES = {
@@ -61,7 +63,4 @@ def preprocessing(result: Result) -> str:
     given = result.model["preprocessing"]
     if given is None:
         return "features from disk"
-    return (
-        f"{given['size']} px, {given['colour'].upper()}, "
-        f"(x - {given['mean']:g}) * {given['scale']:.6g}"
-    )
+    return described(Preprocessing(**given))

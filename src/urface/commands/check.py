@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from urface.commands.models import MODEL_HELP, add_reading_options, open_given
 from urface.commands.parser import CommandParser, note
 from urface.types import UserError
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from urface.data.findings import Finding
     from urface.data.source import FaceSource
+    from urface.evaluation.data_audit import Embed
+    from urface.recognisers.recogniser import Recogniser
 
 SUMMARY = """\
 Look for what is wrong with a data set, one line each on standard output: images that cannot be
@@ -42,9 +45,8 @@ def run(arguments: list[str]) -> int:
     parser = CommandParser("urface data check", SUMMARY, EXAMPLES)
     parser.add("path", str, help="folder identity/image, tar, manifest, .rec, or CelebA")
     add_duplicates(parser)
-    parser.add(
-        "--model", str, "", help="model.safetensors or the folder of a run, to judge faces by"
-    )
+    parser.add("--model", str, "", help=f"to judge faces by: {MODEL_HELP}")
+    add_reading_options(parser)
     parser.add("--false_flags", float, 0.05, help="share of right labels that may be flagged")
     parser.add_argument(
         "-o", "--output", default="", metavar="FILE", help="all findings as Parquet"
@@ -132,18 +134,31 @@ def counted(kinds: Sequence[str]) -> str:
     return f"{len(kinds):,} images are there twice ({numbers})"
 
 
-def _by_model(given: object, source: FaceSource, other: FaceSource | None) -> list[Finding]:
-    from urface.embedder import load
+def _by_model(given: Any, source: FaceSource, other: FaceSource | None) -> list[Finding]:
     from urface.evaluation.data_audit import audit_identities
-    from urface.types import to_numpy
 
-    model, flags, batch = (getattr(given, name) for name in ("model", "false_flags", "batch_size"))
-    embedder = load(model)
-
-    def embed(faces: Sequence[np.ndarray]) -> np.ndarray:
-        return to_numpy(embedder.embed(faces, batch_size=batch).mean).reshape(len(faces), -1)
-
-    audit = audit_identities(embed, source, other, false_flags=flags, batch=batch)
+    recogniser = open_given(given)
+    flags, batch = given.false_flags, given.batch_size
+    audit = audit_identities(
+        recogniser_embed(recogniser), source, other, false_flags=flags, batch=batch
+    )
     for line in audit.notes:
         note(line)
     return audit.findings
+
+
+def recogniser_embed(recogniser: Recogniser) -> Embed:
+    """Faces and their keys -> [B, K * D], unit length per sub-embedding; NaN where there is no feature."""
+    import numpy as np
+
+    from urface.recognisers.usable import unusable
+
+    def embed(faces: Sequence[np.ndarray], keys: Sequence[str]) -> np.ndarray:
+        found = recogniser.features(faces if recogniser.needs_images else [], keys)
+        vectors = found.vectors.astype(np.float32)
+        vectors[list(unusable(found))] = np.nan
+        split = vectors.reshape(len(keys), found.parts, -1)
+        units: np.ndarray = split / np.linalg.norm(split, axis=2, keepdims=True)
+        return units.reshape(len(keys), -1)
+
+    return embed

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from urface.commands.evaluate_beside import Beside, add_beside
+from urface.commands.models import add_model_options, open_given
 from urface.commands.parser import CommandParser, note, suggestion
 from urface.types import UserError
 
@@ -28,7 +29,7 @@ DIR holds one benchmark, or a folder for each by its name; name=DIR says where o
 model: see `urface evaluate --lfw --help`."""
 EXAMPLES = """\
   urface evaluate runs/mine --benchmark lfw --data lfw/ -o judged
-  urface evaluate runs/mine iresnet100.pth --benchmark lfw,cfp_fp --data sets/ --flip -o judged
+  urface evaluate runs/mine theirs.onnx --benchmark lfw,cfp_fp --data sets/ --flip -o judged
   urface evaluate runs/mine --benchmark ijbc --data ijbc=IJBC/ --score cosine,likelihood -o judged
   urface evaluate runs/mine --preset ijbs-table2 --data IJBS/ --score cosine,likelihood -o judged
   urface evaluate --lfw lfw112.tar --pairs pairs.txt runs/mine"""
@@ -48,16 +49,15 @@ def run(arguments: list[str]) -> int:
     beside = Beside(given)
 
     from urface.benchmarks.presets import preset_table
-    from urface.benchmarks.registry import read_benchmark
     from urface.benchmarks.report import results_table, write_report
     from urface.benchmarks.report_beside import beside_tables, failed_checks
     from urface.benchmarks.result import read_results, write_results
     from urface.evaluation.table_text import markdown
 
     results: list[Result] = [r for file in given.join or [] for r in read_results(Path(file))]
-    benchmarks = [read_benchmark(name, places[name]) for name in names]
+    benchmarks = [_read(name, places[name], given.data) for name in names]
     for model in given.models:
-        recogniser = open_model(model, given)
+        recogniser = open_given(given, path=model)
         for benchmark in benchmarks:
             results += _judged(recogniser, benchmark, scores, given, folder, beside)
             write_results(
@@ -75,9 +75,7 @@ def run(arguments: list[str]) -> int:
 
 def _parser() -> CommandParser:
     parser = CommandParser("urface evaluate", SUMMARY, EXAMPLES)
-    parser.add_argument(
-        "models", nargs="+", metavar="MODEL", help="models of ours, weights, .onnx or features"
-    )
+    add_model_options(parser, several=True)
     parser.add("--benchmark", str, "", help="names with commas between: lfw,ijbc,tinyface")
     parser.add("--preset", str, "", help="a table of the paper: ijbs-table2 or table1")
     parser.add_argument("--data", nargs="+", required=True, metavar="DIR", help="or name=DIR ...")
@@ -101,20 +99,7 @@ def _parser() -> CommandParser:
     parser.add("--cache", str, "", help="folder for features; OUT/cache without it")
     parser.add("--batch_size", int, 64, help="images that pass through the network at a time")
     parser.add_argument("--join", nargs="+", metavar="FILE", help="results.json of earlier runs")
-    parser.add("--architecture", str, "", help="what weights are of; told by the weights")
-    parser.add("--preprocessing", str, "", help="what the network wants; its family's convention")
-    parser.add("--sha256", str, "", help="what the model file's SHA-256 must be")
-    parser.add("--parts", int, 0, help="sub-embeddings to split the embedding into (0: as it is)")
-    parser.add("--features", str, "", help="the features that a branch on features is applied to")
-    parser.add_flag("--no_check", help="do not try the preprocessing on synthetic faces")
     return parser
-
-
-def open_model(path: str, given: Any) -> Recogniser:
-    """The recogniser in ``path``, read as the options say."""
-    given.model = path
-    recogniser: Recogniser = importlib.import_module("urface.commands.models").open_given(given)
-    return recogniser
 
 
 def _wanted(given: Any) -> tuple[list[str], Any]:
@@ -132,8 +117,10 @@ def _wanted(given: Any) -> tuple[list[str], Any]:
                 f"no benchmark is called {name!r}{suggestion(name, BENCHMARKS)}: known are "
                 f"{', '.join(sorted(BENCHMARKS))}"
             )
-    if given.bootstrap < 0 or given.batch_size < 1:
-        raise UserError("--bootstrap must be 0 or more and --batch-size 1 or more")
+    if given.bootstrap < 0:
+        raise UserError(f"--bootstrap must be 0 or more, got {given.bootstrap}")
+    if given.batch_size < 1:
+        raise UserError(f"--batch-size must be at least 1, got {given.batch_size}")
     if given.sha256 and len(given.models) > 1:
         raise UserError("--sha256 is of one model, and several are given")
     return names, preset
@@ -178,6 +165,21 @@ def _within(root: Path, name: str, alone: bool) -> Path:
         if (root / inner).exists():
             return root / inner
     return root if alone else root / name
+
+
+def _read(name: str, place: Path, data: list[str]) -> Benchmark:
+    """The benchmark in ``place``, or in the folder of --data around it: a folder of a benchmark's name
+    may also be a part of it, as LFW's images are unpacked to lfw/lfw beside its list."""
+    from urface.benchmarks.registry import read_benchmark
+
+    try:
+        return read_benchmark(name, place)
+    except UserError:
+        around = place.parent
+        if around in map(Path, data):
+            with suppress(UserError):
+                return read_benchmark(name, around)
+        raise
 
 
 def _judged(

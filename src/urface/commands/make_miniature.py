@@ -49,10 +49,10 @@ def write_all(root: Path, seed: int) -> None:
     from tqdm import tqdm
 
     from urface.atomic import atomic_folder
-    from urface.benchmarks.registry import BENCHMARKS, check_empty, write_miniature
+    from urface.benchmarks.registry import BENCHMARKS, fill_miniature
 
-    check_empty(root)
     with atomic_folder(root) as folder:
         for name in tqdm(BENCHMARKS, unit="benchmarks", desc=f"miniatures to {root.name}"):
-            write_miniature(name, folder / name, seed)
+            (folder / name).mkdir()
+            fill_miniature(name, folder / name, seed)
     note(f"{root}: {len(BENCHMARKS)} benchmarks in small, of synthetic faces")

@@ -26,9 +26,17 @@ def add_weight_options(parser: CommandParser) -> None:
     parser.add("--sha256", str, "", help="what the file's SHA-256 must be")
 
 
-def add_model_options(parser: CommandParser) -> None:
-    """MODEL and all that says how it is to be read."""
-    parser.add("model", str, help=MODEL_HELP)
+def add_model_options(parser: CommandParser, several: bool = False) -> None:
+    """MODEL (``given.model``; with ``several`` ``given.models``) and all that says how it is to be read."""
+    if several:
+        parser.add_argument("models", nargs="+", metavar="MODEL", help=MODEL_HELP)
+    else:
+        parser.add("model", str, help=MODEL_HELP)
+    add_reading_options(parser)
+
+
+def add_reading_options(parser: CommandParser) -> None:
+    """All that says how a model is to be read, of commands that name it in their own way."""
     add_weight_options(parser)
     parser.add("--parts", int, 0, help="sub-embeddings to split the embedding into (0: as it is)")
     parser.add("--features", str, "", help="the features that a branch on features is applied to")
@@ -42,13 +50,14 @@ def declared(given: Any) -> Preprocessing | None:
     return read_preprocessing(given.preprocessing) if given.preprocessing else None
 
 
-def open_given(given: Any, parts: int | None = None) -> Recogniser:
-    """The model that the options name, with a warning on stderr where its preprocessing looks wrong."""
+def open_given(given: Any, parts: int | None = None, path: str = "") -> Recogniser:
+    """The model in ``path``, or ``given.model`` without it, read as the options say, with a warning on
+    stderr where its preprocessing looks wrong."""
     from urface.recognisers.open import open_recogniser
     from urface.recognisers.sanity import preprocessing_warning
 
     recogniser = open_recogniser(
-        given.model,
+        path or given.model,
         architecture=given.architecture,
         preprocessing=declared(given),
         parts=(given.parts or 1) if parts is None else parts,

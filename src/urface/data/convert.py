@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from urface.atomic import atomic_folder
 from urface.data.decode import decode_image, encode_png
 from urface.data.image_header import read_header
 from urface.data.manifest import MANIFEST_NAMES, write_manifest
-from urface.data.new_folder import new_folder
 from urface.data.record_write import RecordLayout, write_records
 from urface.data.records import image_ending
 from urface.data.shards import ShardPattern, is_pattern
@@ -130,7 +130,7 @@ def _in_order(source: FaceSource, progress: bool) -> _Items:
 
 def _to_folder(source: FaceSource, folder: Path, table: str, progress: bool) -> Converted:
     items = _in_order(source, progress)
-    with new_folder(folder) as new:
+    with atomic_folder(folder) as new:
         for item in items:
             path = new / item.key
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,10 +6,14 @@ little-endian.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import os
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from urface.atomic import write_atomic
 from urface.data.decode import read_capped
@@ -18,16 +22,24 @@ from urface.types import UserError
 MAX_DIM = 1 << 16
 HEADER = 16
 TAIL = (1, 4, 5)
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
+ENDING = ".bin"
+AFTER_IMAGE = re.compile(r"\.(?:jpe?g|png|webp)((?:_[^/]+)?\.bin)$", re.IGNORECASE)
+AFTER_UNDERSCORE = re.compile(r"(_[^_/]+\.bin)$")
 
 
 def read_feature(path: str | Path) -> np.ndarray:
     """[D] float32. Raises UserError for another header, another size than it states, a number not finite."""
+    feature = _parse(_bytes(Path(path)), str(path))
+    if not np.isfinite(feature).all():
+        raise UserError(f"{path}: holds a number that is not finite")
+    return feature
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        data = read_capped(path, HEADER + 4 * MAX_DIM)
+        return read_capped(path, HEADER + 4 * MAX_DIM)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    return _parse(data, str(path))
 
 
 def _parse(data: bytes, name: str) -> np.ndarray:
@@ -43,10 +55,7 @@ def _parse(data: bytes, name: str) -> np.ndarray:
         raise UserError(
             f"{name}: not the {HEADER + 4 * dim} bytes that its length of {dim} asks for"
         )
-    feature = np.frombuffer(data[HEADER:], "<f4").astype(np.float32)
-    if not np.isfinite(feature).all():
-        raise UserError(f"{name}: holds a number that is not finite")
-    return feature
+    return np.frombuffer(data[HEADER:], "<f4").astype(np.float32)
 
 
 def write_feature(path: str | Path, feature: np.ndarray) -> None:
@@ -58,47 +67,67 @@ def write_feature(path: str | Path, feature: np.ndarray) -> None:
     write_atomic(path, header.tobytes() + values.tobytes())
 
 
-def read_feature_folder(root: str | Path, suffix: str, keys: Sequence[str]) -> np.ndarray:
-    """[N, D] float32: the features of ``keys`` from ``<root>/<key><suffix>``, such as ``_arcface.bin``.
+class FeatureFolder(NamedTuple):
+    """What a folder of feature files holds: N keys, their paths below it without ``suffix``, in the order
+    of the paths; vectors [N, D] float32, which may hold numbers that are not finite; and the SHA-256 of
+    all paths and bytes."""
 
-    A key's image ending may be missing from the name of its file. A missing file is a row of NaN, which
-    is a failure to acquire. Raises UserError where a file is damaged or of another length than the first,
-    where a key leads out of ``root``, and where no file is there at all.
+    keys: list[str]
+    vectors: np.ndarray
+    suffix: str
+    digest: str
+
+
+def holds_features(root: str | Path) -> bool:
+    """Whether any file below ``root`` is called as a feature file."""
+    return any(name.endswith(ENDING) for _, _, names in os.walk(root) for name in names)
+
+
+def read_feature_folder(root: str | Path, progress: bool = True) -> FeatureFolder:
+    """All features in files ``<root>/<key><suffix>``, with a suffix such as ``_arcface.bin`` that all have.
+
+    Raises UserError where none is there, where there are several suffixes (features of two programs), and
+    where a file is damaged or of another length than the first.
     """
     folder = Path(root)
-    found: np.ndarray | None = None
-    missing: list[int] = []
-    for place, key in enumerate(keys):
-        data = _read_one(folder, key, suffix)
-        if data is None:
-            missing.append(place)
-            continue
-        feature = _parse(data, f"{folder / key}{suffix}")
-        if found is None:
-            found = np.empty((len(keys), len(feature)), np.float32)
-        if len(feature) != found.shape[1]:
+    paths = sorted(
+        os.path.relpath(os.path.join(place, name), folder)
+        for place, _, names in os.walk(folder)
+        for name in names
+        if name.endswith(ENDING)
+    )
+    suffix = _suffix(folder, paths)
+    digest = hashlib.sha256()
+    vectors = np.empty((0, 0), np.float32)
+    for row, path in enumerate(tqdm(paths, "features", unit="", disable=not progress, delay=2)):
+        data = _bytes(folder / path)
+        feature = _parse(data, str(folder / path))
+        if not row:
+            vectors = np.empty((len(paths), len(feature)), np.float32)
+        if len(feature) != vectors.shape[1]:
             raise UserError(
-                f"{folder / key}{suffix}: {len(feature)} numbers, the others have {found.shape[1]}"
+                f"{folder / path}: {len(feature)} numbers, the others have {vectors.shape[1]}"
             )
-        found[place] = feature
-    if found is None:
-        raise UserError(f"{folder}: no file KEY{suffix}, such as {''.join(keys[:1])}{suffix}")
-    found[missing] = np.nan
-    return found
+        vectors[row] = feature
+        digest.update(path.encode("utf-8", "surrogateescape") + b"\0" + data)
+    keys = [path.removesuffix(suffix) for path in paths]
+    return FeatureFolder(keys, vectors, suffix, digest.hexdigest())
 
 
-def _read_one(folder: Path, key: str, suffix: str) -> bytes | None:
-    if key.startswith("/") or ".." in key.split("/") or "\0" in key:
-        raise UserError(f"{key!r} leads out of the folder of features")
-    stem, dot, ending = key.rpartition(".")
-    names = [key + suffix]
-    if dot and "." + ending.lower() in IMAGE_ENDINGS:
-        names.append(stem + suffix)
-    for name in names:
-        try:
-            return read_capped(folder / name, HEADER + 4 * MAX_DIM)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            raise UserError(f"{folder / name}: cannot be read ({error.strerror})") from None
-    return None
+def _suffix(folder: Path, paths: list[str]) -> str:
+    """What follows the key in every name: after the image's ending where any has one, else from the last
+    underscore where that is the same in all."""
+    if not paths:
+        raise UserError(f"{folder}: no feature file in it, such as IMAGE.jpg_NAME{ENDING}")
+    found = {match[1] for match in map(AFTER_IMAGE.search, paths) if match}
+    if not found:
+        last = {match[1] for match in map(AFTER_UNDERSCORE.search, paths) if match}
+        found = last if len(last) == 1 else {ENDING}
+    if len(found) > 1:
+        several = ", ".join(sorted(found)[:4])
+        raise UserError(f"{folder}: features of several programs ({several}): keep one of them")
+    (suffix,) = found
+    other = next((path for path in paths if not path.endswith(suffix)), None)
+    if other is not None:
+        raise UserError(f"{folder / other}: does not end with {suffix}, as other files do")
+    return suffix

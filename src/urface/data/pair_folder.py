@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from urface.atomic import write_atomic
+from urface.atomic import atomic_folder, write_atomic
 from urface.data.decode import DEFAULT_LIMITS, read_capped
-from urface.data.new_folder import new_folder
 from urface.data.records import image_ending
 from urface.data.verification_bin import VerificationSet
 from urface.types import UserError
@@ -30,7 +29,7 @@ def write_pair_folder(path: str | Path, pairs: VerificationSet) -> None:
     writer.writerow(COLUMNS)
     for number, same in enumerate(pairs.same):
         writer.writerow([names[2 * number], names[2 * number + 1], int(same)])
-    with new_folder(path) as folder:
+    with atomic_folder(path) as folder:
         (folder / "images").mkdir()
         for name, image in zip(names, pairs.images, strict=True):
             (folder / name).write_bytes(image)

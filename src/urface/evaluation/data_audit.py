@@ -23,7 +23,8 @@ from urface.data.source import FaceSource, select
 from urface.data.within import fit_within
 from urface.types import UserError
 
-Embed = Callable[[Sequence[np.ndarray]], np.ndarray]  # aligned faces -> [B, D]
+# Aligned faces and their keys -> [B, D]; a row that is not finite is left out.
+Embed = Callable[[Sequence[np.ndarray], Sequence[str]], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Embedded:
 def embed_to_file(
     embed: Embed, source: FaceSource, file: Path, batch: int = 64, progress: bool = True
 ) -> Embedded:
-    """Embed ``source`` into ``file``; images that cannot be decoded are left out.
+    """Embed ``source`` into ``file``; images that cannot be decoded or have no feature are left out.
 
     Raises UserError where none is left, or as ``embed`` does.
     """
@@ -49,19 +50,22 @@ def embed_to_file(
     with bar, open(file, "wb") as out:
         for start in range(0, len(source), batch):
             faces: list[np.ndarray] = []
+            read: list[int] = []
             for place in range(start, min(start + batch, len(source))):
                 try:
                     faces.append(source.image(place))
                 except DecodeError:
                     continue
-                places.append(place)
+                read.append(place)
             if faces:
-                vectors = np.ascontiguousarray(embed(faces), np.float32)
+                vectors = np.asarray(embed(faces, [source.keys[place] for place in read]))
+                good = np.isfinite(vectors).all(1)
                 width = vectors.shape[1]
-                out.write(vectors.tobytes())
+                out.write(np.ascontiguousarray(vectors[good], np.float32).tobytes())
+                places += np.array(read)[good].tolist()
             bar.update(min(batch, len(source) - start))
     if not places:
-        raise UserError(f"{source.name}: none of its images can be decoded")
+        raise UserError(f"{source.name}: none of its images can be decoded and gives a feature")
     features = np.memmap(file, np.float32, "r", shape=(len(places), width))
     return Embedded(select(source, places), features)
 

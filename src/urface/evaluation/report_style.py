@@ -88,6 +88,8 @@ th:first-child { padding-left: 0.9rem; }
 .plain thead th { font-weight: 600; }
 .numbers td, .numbers tbody th { white-space: nowrap; }
 .numbers .group th { font-weight: 600; color: var(--ink); padding-top: 0.8rem; }
+main.wide { max-width: 110rem; padding-top: 1.5rem; padding-bottom: 3rem; }
+.stack tbody th { white-space: normal; min-width: 9rem; }
 .pairs td, .pairs tbody th { overflow-wrap: anywhere; width: 50%; }
 .seconds td { width: auto; } .seconds .meter { width: 45%; }
 .meter div { background: var(--accent); height: 0.6rem; min-width: 2px; border-radius: 2px;
@@ -146,6 +148,17 @@ footer { margin-top: 3rem; padding-bottom: 3rem; }
   .rates td small { grid-column: 2 / 4; order: 2; }
   .absent, .rates .withheld { grid-column: 2 / 4; }
   .rates .withheld + small { grid-column: 1 / 4; text-align: left; }
+  .stack, .stack tbody, .stack tr, .stack tbody th, .stack td { display: block; }
+  .stack thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px;
+    overflow: hidden; }
+  .stack tbody th { padding-bottom: 0; }
+  .stack .group th { padding-bottom: 0.4rem; }
+  .stack tbody tr:not(.group) th { font-weight: 600; }
+  .stack td { border: 0; padding: 0.1rem 0.9rem; white-space: normal; text-align: right;
+    display: flex; justify-content: space-between; gap: 1rem; }
+  .stack td:last-child { padding-bottom: 0.4rem; }
+  .stack td::before { content: attr(data-label); color: var(--muted); text-align: left; }
+  .stack td:empty { display: none; }
 }
 @media print {
   :root { font-size: 10.5px; } /* all sizes follow: the tables of a desktop fit on A4 */

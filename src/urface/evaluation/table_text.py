@@ -23,11 +23,7 @@ def write_tables(made: Sequence[Table], folder: Path) -> None:
 
 def markdown(table: Table) -> str:
     """With the group's title before the column's, since Markdown has one line of heads."""
-    names = [
-        f"{title}: {column}" if title and title != "Modules" else column
-        for title, columns in table.head
-        for column in columns
-    ]
+    names = _names(table)
     lines = [f"## {table.title}", ""]
     for title, rows in table.body:
         if title:
@@ -38,6 +34,15 @@ def markdown(table: Table) -> str:
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     return "\n".join([*lines, *(f"- {note}" for note in table.notes)]) + "\n"
+
+
+def _names(table: Table) -> list[str]:
+    """The columns' names, each with the title of its group."""
+    return [
+        f"{title}: {column}" if title and title != "Modules" else column
+        for title, columns in table.head
+        for column in columns
+    ]
 
 
 def latex(table: Table) -> str:
@@ -84,6 +89,7 @@ def html(table: Table) -> str:
     head = "".join(
         f'<th scope="col">{escape(column)}</th>' for _, columns in table.head for column in columns
     )
+    labels = [escape(name) for name in _names(table)]
     body = ""
     for title, rows in table.body:
         body += "<tbody>"
@@ -91,7 +97,10 @@ def html(table: Table) -> str:
             body += f'<tr class="group"><th scope="rowgroup" colspan="{width}">{escape(title)}</th></tr>'
         for row in rows:
             cells = f'<th scope="row">{escape(str(row[0]))}</th>'
-            cells += "".join(f"<td>{escape(str(cell))}</td>" for cell in row[1:])
+            cells += "".join(
+                f'<td data-label="{label}">{escape(str(cell))}</td>'
+                for label, cell in zip(labels[1:], row[1:], strict=True)
+            )
             body += f"<tr>{cells}</tr>"
         body += "</tbody>"
     notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
@@ -99,8 +108,8 @@ def html(table: Table) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{style_sheet()}</style></head><body><main>"
+        f'<title>{title}</title><style>{style_sheet()}</style></head><body><main class="wide">'
         f'<h1>{title}</h1><div class="scroll" role="region" tabindex="0" aria-label="{title}">'
-        f'<table class="plain numbers"><thead><tr>{over}</tr><tr>{head}</tr></thead>{body}</table>'
+        f'<table class="plain numbers stack"><thead><tr>{over}</tr><tr>{head}</tr></thead>{body}</table>'
         f'</div><ul class="notes">{notes}</ul></main></body></html>\n'
     )

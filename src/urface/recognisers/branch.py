@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from urface.atomic import atomic_path, tensor_errors
 from urface.models.output_branch import OutputBranch
 from urface.recognisers.features_file import FeaturesFile
+from urface.recognisers.features_folder import open_features
 from urface.recognisers.onnx_model import OnnxModel
 from urface.recognisers.preprocessing import checked
 from urface.recognisers.recogniser import Features, Preprocessing, Recogniser
@@ -43,6 +44,11 @@ class WithBranch:
     @property
     def needs_images(self) -> bool:
         return self.base.needs_images
+
+    @property
+    def example_key(self) -> str:
+        """A key of the features that the branch is applied to, "" where it is applied to a network."""
+        return str(getattr(self.base, "example_key", ""))
 
     def features(self, images: Sequence[np.ndarray], keys: Sequence[str]) -> Features:
         """See Recogniser."""
@@ -128,7 +134,7 @@ def open_branch(
             raise UserError(
                 f"{path}: a branch on a features file; name the features to apply it to with --features"
             )
-        base = FeaturesFile(Path(features), name, branch.parts)
+        base = open_features(Path(features), name, branch.parts)
         if base.dim != sizes["dim"]:
             raise UserError(
                 f"{features}: has {base.dim} dimensions, the branch in {path} is for {sizes['dim']}"

@@ -70,9 +70,14 @@ def digest_of(path: Path, pin: str = "") -> str:
     """SHA-256 of a file, in hexadecimal. Raises UserError where it is not the one pinned."""
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
+    refuse_other(path, found, pin)
+    return found
+
+
+def refuse_other(path: Path, found: str, pin: str) -> None:
+    """Raise UserError where a SHA-256 is pinned and ``found`` is another."""
     if pin and pin.lower() != found:
         raise UserError(f"{path}: its SHA-256 is {found}, not {sandbox.one_line(pin)} as pinned")
-    return found
 
 
 def cache_folder() -> Path:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from urface.recognisers.convert_weights import digest_of
-from urface.recognisers.network import refuse_not_finite
 from urface.recognisers.recogniser import Features, Preprocessing
 from urface.types import UserError
 
@@ -35,17 +34,20 @@ class Stored(NamedTuple):
 
 
 class FeaturesFile:
-    """Features on disk as a Recogniser: it takes keys, never images."""
+    """Features on disk as a Recogniser: it takes keys, never images. Row i of the file is of its key i."""
 
     needs_images = False
     preprocessing: Preprocessing | None = None
     architecture = "features"
 
     def __init__(self, path: Path, name: str, parts: int = 1, sha256: str = "") -> None:
+        self._take(path, name, digest_of(path, sha256), read_features(path, parts))
+
+    def _take(self, path: Path, name: str, digest: str, stored: Stored) -> None:
         self.path = path
         self.name = name
-        self.digest = digest_of(path, sha256)
-        self._stored = stored = read_features(path, parts)
+        self.digest = digest
+        self._stored = stored
         self.parts = stored.parts
         self.has_variance = stored.variance is not None
         self._row = {key: row for row, key in enumerate(stored.keys)}
@@ -63,23 +65,30 @@ class FeaturesFile:
         return int(self._stored.vectors.shape[1])
 
     def features(self, images: Sequence[np.ndarray], keys: Sequence[str]) -> Features:
-        """See Recogniser. ``images`` is not looked at."""
-        try:
-            rows = np.array([self._row[key] for key in keys], np.int64)
-        except KeyError as missing:
-            raise UserError(
-                f"{self.path}: has no feature of {missing.args[0]}; its keys look like "
-                f"{self._stored.keys[0]}"
-            ) from None
-        vectors = self._stored.vectors[rows].astype(np.float32)
-        refuse_not_finite(vectors, keys)
+        """See Recogniser. ``images`` is not looked at; a key that the file lacks is a row of NaN."""
+        rows = np.array([self._place(key) for key in keys], np.int64)
+
+        def of_keys(values: np.ndarray) -> np.ndarray:
+            found = values[rows].astype(np.float32)
+            found[rows < 0] = np.nan
+            return found
+
         confidence, variance = self._stored.confidence, self._stored.variance
         return Features(
-            vectors,
+            of_keys(self._stored.vectors),
             self.parts,
-            None if confidence is None else confidence[rows].astype(np.float32),
-            None if variance is None else variance[rows].astype(np.float32),
+            None if confidence is None else of_keys(confidence),
+            None if variance is None else of_keys(variance),
         )
+
+    def _place(self, key: str) -> int:
+        """The row of a key, -1 where it is not there."""
+        return self._row.get(key, -1)
+
+    @property
+    def example_key(self) -> str:
+        """The first of its keys, for who asked for others."""
+        return self._stored.keys[0]
 
 
 def read_features(path: Path, parts: int = 1) -> Stored:
@@ -120,13 +129,17 @@ def _checked(path: Path, columns: dict[str, Any], parts: int) -> Stored:
     if parts < 1 or vectors.shape[1] % parts:
         raise UserError(f"{path}: {vectors.shape[1]} dimensions cannot be split into {parts} parts")
     count, each = len(vectors), vectors.shape[1] // parts
-    sure = _beside(path, columns, "confidence", [(count, parts)])
-    unsure = _beside(path, columns, "variance", [(count, parts), (count, parts, each)])
+    sure = _beside(path, columns, "confidence", vectors, [(count, parts)])
+    unsure = _beside(path, columns, "variance", vectors, [(count, parts), (count, parts, each)])
     return Stored(keys, vectors, parts, sure, unsure)
 
 
 def _beside(
-    path: Path, columns: dict[str, Any], name: str, shapes: list[tuple[int, ...]]
+    path: Path,
+    columns: dict[str, Any],
+    name: str,
+    vectors: np.ndarray,
+    shapes: list[tuple[int, ...]],
 ) -> np.ndarray | None:
     values: np.ndarray | None = columns.get(name)
     if values is None:
@@ -139,7 +152,9 @@ def _beside(
         raise UserError(
             f"{path}: {name} must be floats {list(shapes[0])}, got {values.dtype} {list(values.shape)}"
         )
-    if not (np.isfinite(values) & (values > 0)).all():
+    # A row without a finite feature is a failure that is counted, whatever stands beside it.
+    used = values[np.isfinite(vectors).all(1)]
+    if not (np.isfinite(used) & (used > 0)).all():
         raise UserError(f"{path}: a {name} is not finite or not above 0")
     return values
 

@@ -94,7 +94,6 @@ class NetworkRecogniser:
         if not found:
             found = [tuple(np.empty((0, n), np.float32) for n in self._widths())]
         vectors, confidence, variance = (np.concatenate(c) for c in zip(*found, strict=True))
-        refuse_not_finite(vectors, keys)
         return Features(
             vectors,
             self.parts,
@@ -119,15 +118,6 @@ class NetworkRecogniser:
 
     def _widths(self) -> tuple[int, int, int]:
         return self.settings.embedding_dim, self.parts, self.parts
-
-
-def refuse_not_finite(vectors: np.ndarray, keys: Sequence[str]) -> None:
-    """Raise UserError, with its key, for the first feature that has no direction."""
-    good = np.isfinite(vectors).all(1) & (np.abs(vectors).max(1, initial=0.0) > 0)
-    if not good.all():
-        place = int(np.flatnonzero(~good)[0])
-        name = keys[place] if place < len(keys) else f"image {place}"
-        raise UserError(f"{name}: the model gives no finite feature that differs from zero")
 
 
 def open_ours(

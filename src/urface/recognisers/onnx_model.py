@@ -18,7 +18,7 @@ import numpy as np
 from urface.embedder import check_images
 from urface.recognisers import sandbox
 from urface.recognisers.convert_weights import digest_of
-from urface.recognisers.network import BATCH, refuse_not_finite
+from urface.recognisers.network import BATCH
 from urface.recognisers.onnx_file import LARGEST, refuse_external_data
 from urface.recognisers.onnx_worker import (
     ERROR,
@@ -127,7 +127,6 @@ class OnnxModel:
             raise UserError(
                 f"{self.name}: {vectors.shape[1]} dimensions cannot be split into {self.parts} parts"
             )
-        refuse_not_finite(vectors, keys)
         return Features(vectors, self.parts)
 
     def close(self) -> None:

@@ -6,9 +6,10 @@ import zipfile
 from pathlib import Path
 from typing import Literal
 
+from urface.data.opencv_mat import holds_features
 from urface.recognisers.branch import HEADER, open_branch
 from urface.recognisers.convert_weights import digest_of
-from urface.recognisers.features_file import FeaturesFile
+from urface.recognisers.features_folder import open_features
 from urface.recognisers.network import open_ours, open_state_dict
 from urface.recognisers.onnx_model import open_onnx
 from urface.recognisers.recogniser import Preprocessing, Recogniser
@@ -34,7 +35,8 @@ def open_recogniser(
     """The model in ``path``, whoever made it, ready to embed aligned faces.
 
     path           the folder of a run or a model.safetensors of ours; weights of an iresnet, an IR network
-                   or MagFace in .safetensors, .pth or .ckpt; an .onnx; a file of features
+                   or MagFace in .safetensors, .pth or .ckpt; an .onnx; a file of features, or a folder of
+                   OpenCV matrices
     architecture   what the weights are of (models/architectures.py); empty: told by their names
     preprocessing  what the network wants; None: its family's convention. Ours hold their own
     parts          K that the embedding is read as, where the file does not say
@@ -47,10 +49,12 @@ def open_recogniser(
     Raises UserError, with what is wrong in one line, for anything else. No file can run code.
     """
     path = Path(path)
-    if path.is_dir():
+    if path.is_dir() and ((path / MODEL).is_file() or not holds_features(path)):
         path = path / MODEL
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path}: no such file; give a model, the folder of a run or features")
+    if not path.is_file() and not path.is_dir():
+        raise UserError(f"{path}: no file that a model could be read from")
     if parts < 1:
         raise UserError(f"parts must be at least 1, got {parts}")
     kind, name = kind_of(path), name_of(path)
@@ -72,7 +76,7 @@ def open_recogniser(
         model.name = name
         return model
     if kind == "features":
-        return FeaturesFile(path, name, parts, sha256)
+        return open_features(path, name, parts, sha256)
     digest = digest_of(path, sha256)
     if kind == "branch":
         return open_branch(path, name, features, digest)
@@ -82,14 +86,16 @@ def open_recogniser(
 WHAT = {
     "ours": "a model of urface, which says all that itself",
     "branch": "a model with an uncertainty branch, which says all that itself",
-    "features": "a file of features",
+    "features": "features on disk",
     "weights": "weights of a network",
     "onnx": "an ONNX model",
 }
 
 
 def kind_of(path: Path) -> Kind:
-    """What a file is, told by its first bytes and its header, whatever it is called."""
+    """What a file is, told by its first bytes and its header, whatever its name; a folder holds features."""
+    if path.is_dir():
+        return "features"
     with open(path, "rb") as file:
         head = file.read(8)
     if not head:
@@ -117,6 +123,8 @@ def kind_of(path: Path) -> Kind:
 
 def name_of(path: Path) -> str:
     """What to call a model in tables: its file's name, or its folder's where all files are called alike."""
+    if path.is_dir():
+        return path.resolve().name
     generic = path.stem in ("model", "backbone", "weights", "checkpoint")
     return path.resolve().parent.name if generic and path.resolve().parent.name else path.stem
 

@@ -70,8 +70,10 @@ class Recogniser(Protocol):
     def features(self, images: Sequence[np.ndarray], keys: Sequence[str]) -> Features:
         """Of aligned faces, RGB uint8 [H, W, 3] of any size, called ``keys``.
 
-        ``images`` is empty for a model that reads features by ``keys``. Raises UserError for a key that it
-        lacks, and where a face yields no finite feature.
+        ``images`` is empty for a model that reads features by ``keys``. A face that yields no finite
+        feature, or a key that it lacks, is a row that is not finite: a failure that the evaluator counts
+        (usable.py says which rows can be compared, and refuses the others for who needs all). Raises
+        UserError where the model cannot be run at all.
         """
         ...
 

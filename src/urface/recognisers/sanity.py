@@ -19,6 +19,7 @@ from urface.data.synthetic.shot import ShotStyle
 from urface.recognisers.network import NetworkRecogniser
 from urface.recognisers.preprocessing import described
 from urface.recognisers.recogniser import Features, Preprocessing, Recogniser
+from urface.recognisers.usable import refuse_unusable
 from urface.types import UserError
 
 PEOPLE, SHOTS, SEED = 16, 4, 20_200_613
@@ -51,7 +52,7 @@ def preprocessing_warning(recogniser: Recogniser) -> str | None:
 
     def scores(preprocessing: Preprocessing) -> np.ndarray | None:
         try:
-            return _cosines(under(preprocessing, images, keys))
+            return _cosines(refuse_unusable(under(preprocessing, images, keys), keys))
         except UserError:  # under a wrong input a network may well give no finite feature
             return None
 

@@ -31,6 +31,7 @@ from urface.recognisers.features_file import FeaturesFile
 from urface.recognisers.network import NetworkRecogniser
 from urface.recognisers.onnx_model import OnnxModel
 from urface.recognisers.recogniser import Recogniser
+from urface.recognisers.usable import refuse_unusable
 from urface.training.uncertainty import pair_sampler, train_branch, train_uncertainty
 from urface.types import FaceBatch, UserError
 
@@ -137,7 +138,8 @@ def _features(recogniser: OnnxModel, frames: np.ndarray) -> np.ndarray:
     assert recogniser.preprocessing is not None
     plain = replace(recogniser.preprocessing, frame=0)
     keys = [f"image {number} of the batch" for number in range(len(frames))]
-    return np.array(recogniser.features_under(plain, list(frames), keys).vectors)
+    found = recogniser.features_under(plain, list(frames), keys)
+    return np.array(refuse_unusable(found, keys).vectors)
 
 
 def _on_output(
@@ -152,7 +154,7 @@ def _on_output(
     steps = range(settings.uncertainty.steps)
     loader: Iterator[FaceBatch]
     if isinstance(recogniser, FeaturesFile):
-        vectors = recogniser.features([], source.keys).vectors
+        vectors = refuse_unusable(recogniser.features([], source.keys), source.keys).vectors
         sample = vectors
         loader = feature_batches(vectors, source.labels, sampler, steps)
     else:
