@@ -67,7 +67,8 @@ def test_it_survives_its_file_and_results_of_before_it_are_read(result: Result, 
     (tmp_path / "old.json").write_text(json.dumps(values))
     (old,) = read_results(tmp_path / "old.json")
     assert old == replace(result, beside={})
-    write_report([old, result], tmp_path / "joined")
+    of_another = replace(old, model={**old.model, "digest": "a" * 64})
+    write_report([of_another, result], tmp_path / "joined")
     assert (tmp_path / "joined" / "groups.md").is_file()
 
 

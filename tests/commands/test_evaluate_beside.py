@@ -29,7 +29,7 @@ def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         return benchmark(pairs=pairs, name=name, seed=int(name == "cfp_fp"))
 
     monkeypatch.setattr(registry, "read_benchmark", read)
-    monkeypatch.setattr(evaluate_benchmarks, "open_model", lambda path, given: Fake())
+    monkeypatch.setattr(evaluate_benchmarks, "open_given", lambda given, path: Fake())
     place = tmp_path / "sets"
     place.mkdir()
     out = str(tmp_path / "out")
