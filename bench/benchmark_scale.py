@@ -138,7 +138,9 @@ def write_features(benchmark: Benchmark, cache: Path) -> None:
         vectors[who != NOBODY] += centres[who[who != NOBODY]]
         variance = np.exp(random.normal(-3, 1, (size, PARTS))).astype(np.float32)
         features = Features(vectors, PARTS, 1 / variance, variance)
-        store.save(number, Shard(features, np.ones((size, 32), np.uint8)))
+        store.save(
+            number, Shard(features, np.ones((size, 32), np.uint8), np.zeros((size, 16), np.uint8))
+        )
 
 
 def write(case: str) -> None:

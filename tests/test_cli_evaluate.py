@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import tiny
 from benchmarks.made_up import Fake, all_pairs, benchmark
 from urface.benchmarks import registry
 from urface.benchmarks.benchmark import Benchmark
@@ -14,6 +15,7 @@ from urface.benchmarks.registry import Entry
 from urface.benchmarks.result import read_results
 from urface.cli import main
 from urface.commands import evaluate_benchmarks
+from urface.types import UserError
 
 PAIRS = (all_pairs(np.arange(40) % 8, ("accuracy", "tar@0.1")),)
 NAMES = ("lfw", "ijbc", "ijbc_1n", "cfp_fp")
@@ -126,14 +128,33 @@ def test_data_lie_by_name_by_family_or_where_they_are_said_to(data, tmp_path):
     elsewhere.mkdir()
     places = evaluate_benchmarks._places
     assert places(["lfw", "ijbc_1n"], [str(data)]) == {
-        "lfw": data / "lfw",
-        "ijbc_1n": data / "ijbc",
+        "lfw": [data / "lfw"],
+        "ijbc_1n": [data / "ijbc"],
     }
-    assert places(["cfp_fp"], [str(elsewhere)]) == {"cfp_fp": elsewhere}
+    assert places(["cfp_fp"], [str(elsewhere)]) == {"cfp_fp": [elsewhere]}
     assert places(["ijbc_1n", "lfw"], [f"ijbc={elsewhere}", str(data)]) == {
-        "ijbc_1n": elsewhere,
-        "lfw": data / "lfw",
+        "ijbc_1n": [elsewhere],
+        "lfw": [data / "lfw"],
     }
+
+
+def found(name: str, root: Path) -> Benchmark:
+    return evaluate_benchmarks._read(name, evaluate_benchmarks._places([name], [str(root)])[name])
+
+
+def test_a_benchmark_alone_may_hold_a_folder_of_its_name_or_lie_in_one(tmp_path):
+    """LFW/pairs.txt with LFW/lfw/Name/ is LFW's ordinary layout."""
+    assert len(found("lfw", tiny.lfw(tmp_path / "LFW", images="lfw")).images) == 30
+    tiny.lfw(tmp_path / "sets" / "lfw")
+    assert len(found("lfw", tmp_path / "sets").images) == 30
+
+
+def test_where_no_folder_holds_the_benchmark_both_are_said(tmp_path):
+    root = tiny.lfw(tmp_path / "LFW", images="lfw")
+    tiny.edit(root / "pairs.txt", 3, "P0 and Q0")
+    with pytest.raises(UserError, match=r"pairs\.txt:3: ") as error:
+        found("lfw", root)
+    assert str(root / "lfw") in str(error.value)
 
 
 def test_mistakes_are_one_line(models, data, tmp_path, capsys):

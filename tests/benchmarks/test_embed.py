@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,14 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.made_up import Fake, OnDisk, all_pairs, benchmark, faces, image_set
+from benchmarks.made_up import SIDE, Fake, OnDisk, all_pairs, benchmark, faces, image_set
 from urface.benchmarks import embed as embed_module
 from urface.benchmarks import feature_cache
-from urface.benchmarks.benchmark import Benchmark
+from urface.benchmarks.benchmark import Benchmark, ImageSet
 from urface.benchmarks.embed import NOT_ON_DISK, embed_images
 from urface.benchmarks.embedded import Embedded
 from urface.benchmarks.evaluate import Options, evaluate
+from urface.benchmarks.face_crops import Warped
 from urface.benchmarks.feature_cache import cache_key, load_shard
+from urface.data.decode import encode_png
 from urface.recognisers.recogniser import Preprocessing
 from urface.recognisers.usable import NO_DIRECTION, NO_VARIANCE, NOT_FINITE
 from urface.types import UserError
@@ -136,6 +139,68 @@ def test_an_image_that_can_be_read_now_has_its_shard_made_anew(tmp_path, monkeyp
     assert model.seen == 8
     assert found.ok.all()
     np.testing.assert_array_equal(vectors(found), vectors(embed(benchmark(COUNT), Fake())))
+
+
+class Corner(Warped):
+    """Made-up faces are smaller than crops."""
+
+    def __call__(self, place: int) -> np.ndarray:
+        return super().__call__(place)[:SIDE, :SIDE]
+
+
+def on_disk(folder: Path, pixels: np.ndarray) -> Benchmark:
+    """The set with its images in files, read as benchmarks' readers do."""
+    for place, image in enumerate(pixels):
+        (folder / f"{place}.png").write_bytes(encode_png(image))
+    names = [f"{place}.png" for place in range(len(pixels))]
+    straight = np.repeat(np.eye(2, 3)[None], len(pixels), axis=0)
+    reader = Corner(folder, names, straight)
+    source = benchmark(len(pixels))
+    return replace(source, images=ImageSet(names, reader, stamp=reader.stamp))
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch) -> tuple[Benchmark, Path, Path]:
+    """A set on disk whose features are in a cache of which no spot is an image that the tests change."""
+    monkeypatch.setattr(feature_cache, "SPOTS", 2)
+    (tmp_path / "images").mkdir()
+    source = on_disk(tmp_path / "images", faces(COUNT))
+    embed(source, Fake(), tmp_path / "cache")
+    return source, tmp_path / "images", tmp_path / "cache"
+
+
+@pytest.mark.parametrize("change", ["replaced", "removed", "aligned anew"])
+def test_an_image_that_changed_after_it_was_embedded_is_embedded_anew(change, kept):
+    source, folder, cache = kept
+    if change == "replaced":
+        (folder / "10.png").write_bytes(encode_png(faces(1, seed=5)[0]))
+    elif change == "removed":
+        (folder / "10.png").unlink()
+    else:
+        source.images.read.transforms[10, 0, 2] = 3.0
+    model = Fake()
+    found, fresh = embed(source, model, cache), embed(source, Fake())
+    assert model.seen == (7 if change == "removed" else 8)
+    assert found.data == fresh.data
+    assert found.failures == fresh.failures
+    np.testing.assert_array_equal(vectors(found), vectors(fresh))
+    again = Fake()
+    embed(source, again, cache)
+    assert again.seen == 0
+
+
+def test_a_file_that_was_only_touched_is_read_once_and_not_embedded(kept, monkeypatch):
+    source, folder, cache = kept
+    os.utime(folder / "10.png", ns=(1, 1))
+    read: list[int] = []
+    plain = embed_module._read
+    monkeypatch.setattr(
+        embed_module, "_read", lambda i, place: read.append(place) or plain(i, place)
+    )
+    model = Fake()
+    for _ in range(2):
+        embed(source, model, cache)
+    assert (read, model.seen) == ([10], 0)
 
 
 def test_the_key_changes_with_all_that_changes_a_feature():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -39,6 +40,35 @@ EXPECTED = [
     for k in range(10)
     for row in [(10 * k + 1, 10 * k + 2, True, k), (10 * k + 2, 100 + 10 * k + 1, False, k)]
 ]
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar", "bin"])
+def test_a_changed_file_changes_the_stamp(kind: str, tmp_path: Path) -> None:
+    root = tiny.lfw(tmp_path / "set")
+    changed = root / "images" / "P3" / "P3_0001.png"
+    if kind == "tar":
+        root = changed = tar_of(root, tmp_path / "set.tar")
+    elif kind == "bin":
+        plain = [image(number) for row in EXPECTED for number in row[:2]]
+        root = tmp_path / "lfw.bin"
+        write_verification_bin(root, plain, [row[2] for row in EXPECTED])
+
+    def stamps() -> list[bytes]:
+        images = read_benchmark("lfw", root).images
+        assert images.stamp is not None
+        return [images.stamp(place) for place in range(len(images))]
+
+    before = stamps()
+    assert stamps() == before
+    assert len(set(before)) > 1
+    if kind == "bin":
+        plain[0] = image(999)
+        write_verification_bin(root, plain, [row[2] for row in EXPECTED])
+    else:
+        os.utime(changed, ns=(1, 1))
+    after = stamps()
+    differ = sum(a != b for a, b in zip(before, after, strict=True))
+    assert differ == (len(before) if kind == "tar" else 1)
 
 
 def test_pairs_lead_to_their_images(tmp_path: Path) -> None:

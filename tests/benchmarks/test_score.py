@@ -74,7 +74,7 @@ def test_tiles_cover_a_search_once_whatever_their_size(score, monkeypatch):
     monkeypatch.setattr(score_module, "ENTRIES_AT_ONCE", 7)
     probes, gallery = np.array([9, 2, 11, 30, 31, 32, 33]), np.append(np.arange(10, 30), [1, 4])
     whole = np.full((len(probes), len(gallery)), np.nan)
-    for probe, entry, scores in search_tiles(pooled, probes, gallery, score):
+    for probe, entry, scores, _ in search_tiles(pooled, probes, gallery, score):
         place = whole[probe : probe + scores.shape[0], entry : entry + scores.shape[1]]
         assert np.isnan(place).all()
         place[:] = scores

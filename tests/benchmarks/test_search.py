@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from urface.benchmarks import near_ties
 from urface.benchmarks import score as score_module
 from urface.benchmarks import search as search_module
 from urface.benchmarks.benchmark import NOBODY, SearchTask
@@ -238,3 +239,61 @@ def test_a_rate_that_would_keep_every_score_is_refused():
     pooled, subjects, task = drawn(0)
     with pytest.raises(UserError, match="too high to stream"):
         search(pooled, task, subjects, "cosine", keep=search_module.MOST_KEPT + 1)
+
+
+def copied(score: str, per_dimension: bool = False) -> tuple[Pooled, np.ndarray, int]:
+    """Probes, their mates, and a stranger equal to each mate, of ordinary features of 512 values."""
+    random = np.random.default_rng(3)
+    count, parts, width = 70, (1 if per_dimension else 4), (512 if per_dimension else 128)
+    vectors = random.normal(size=(2 * count, parts, width))
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    variance = random.uniform(0.02, 0.5, (2 * count, parts, width if per_dimension else 1))
+    variance = variance if per_dimension else variance[:, :, 0]
+    rows = np.concatenate([np.arange(2 * count), np.arange(count, 2 * count)])
+    pooled = Pooled(
+        vectors[rows].astype(np.float32),
+        variance[rows].astype(np.float32) if score == "likelihood" else None,
+        np.ones(len(rows), bool),
+        np.empty(0, np.int64),
+    )
+    people = np.arange(count)
+    return pooled, np.concatenate([people, people, np.full(count, NOBODY)]), count
+
+
+@pytest.mark.parametrize("trials", [False, True])
+@pytest.mark.parametrize(
+    ("score", "per_dimension"), [("cosine", False), ("likelihood", False), ("likelihood", True)]
+)
+def test_a_stranger_equal_to_the_mate_stands_before_it_whatever_the_rounding(
+    score, per_dimension, trials, monkeypatch
+):
+    monkeypatch.setattr(score_module, "ENTRIES_AT_ONCE", 37)
+    monkeypatch.setattr(near_ties, "CLOSE_AT_ONCE", 40)
+    pooled, subjects, count = copied(score, per_dimension)
+    probes, mates = np.arange(count), np.arange(count, 2 * count)
+    pairs = np.stack([probes, mates], axis=1)
+    gallery = np.arange((2 if trials else 1) * count, 3 * count)
+    task = SearchTask("copies", gallery, probes, ("rank1",), "", pairs if trials else None)
+    met = search(pooled, task, subjects, score, keep=len(probes) * len(gallery))
+    assert (met.better >= 1).all()
+    found = met.outcomes()
+    # And it is never better than the mate: where it is the best stranger, it scores the same.
+    assert (found.other >= found.mate).all()
+    assert (found.other[found.better == 1] == found.mate[found.better == 1]).all()
+    assert np.isin(found.mate.astype(np.float32), met.top).all()
+
+
+@pytest.mark.parametrize("per_dimension", [False, True])
+@pytest.mark.parametrize("score", ["cosine", "likelihood"])
+def test_a_tile_is_as_near_to_its_pairs_as_it_says(score, per_dimension):
+    pooled, _, count = copied(score, per_dimension)
+    everyone = np.arange(3 * count)
+    for tile in score_module.search_tiles(pooled, everyone, everyone, score):
+        rows = everyone[tile.probe : tile.probe + len(tile.scores)]
+        columns = everyone[tile.entry : tile.entry + tile.scores.shape[1]]
+        pairs = score_module.pair_scores(
+            pooled, np.repeat(rows, len(columns)), np.tile(columns, len(rows)), score
+        )
+        away = np.abs(tile.scores - pairs.reshape(tile.scores.shape)).max(1)
+        assert (away <= tile.rounding / 2).all()
+        assert (tile.rounding < 0.01 * np.ptp(tile.scores)).all()

@@ -24,11 +24,14 @@ class ImageSet:
     read     place -> aligned face, RGB uint8 [H, W, 3]; raises DecodeError where it is missing or
              damaged, which is a failure to acquire and stays in every denominator
     quality  [N] float32, the detector's score of each face, or None where the layout has none
+    stamp    place -> bytes that change when what ``read`` would give does, without reading the image: the
+             file's size and time, the alignment. None: cannot be told, and a cache does not notice it
     """
 
     keys: list[str]
     read: Callable[[int], np.ndarray]
     quality: np.ndarray | None = None
+    stamp: Callable[[int], bytes] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)

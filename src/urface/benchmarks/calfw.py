@@ -56,6 +56,7 @@ def read(root: Path, name: str) -> Benchmark:
         place_of,
         read_image,
         lambda key: key.rpartition("_")[0],
+        stamp=read_image.stamp,
         where=folder,
     )
 

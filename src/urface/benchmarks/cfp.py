@@ -53,6 +53,7 @@ def read(root: Path, name: str) -> Benchmark:
         place_of,
         read_image,
         lambda key: key.partition("/")[0],
+        stamp=read_image.stamp,
         where=images,
         part=part,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from urface.benchmarks.feature_cache import (
     cache_key,
     keys_digest,
     pixels_digest,
+    stamps_of,
 )
 from urface.data.decode import DecodeError
 from urface.recognisers.recogniser import Features, Flip, Recogniser
@@ -50,8 +52,8 @@ def embed_images(
     flip        sum: features(image) + features(mirrored image), neither normalised, as the field does;
                 confidence and variance are the means of the two, since a face and its mirror err alike
     cache       a folder; shards of SHARD images are written to it, and read by a later run of the same
-                key (``cache_key``). An image that failed is read anew each time: one that can be read now
-                has its shard made anew
+                key (``cache_key``). An image that failed, or whose stamp changed, is read anew: where its
+                pixels are others now, or there are none, its shard is made anew
     batch_size  images that pass through the network at a time
 
     An image that cannot be read, a key that features on disk lack, and a feature that cannot be compared
@@ -108,16 +110,33 @@ def embed_images(
 
 
 def _still_true(store: FeatureCache, number: int, images: ImageSet) -> Facts | None:
-    """What is on disk, unless it is missing or an image that failed then can be read now."""
+    """What is on disk, unless it is missing or the pixels of an image are others now.
+
+    Read anew are images whose stamp changed and those that failed. A file that was only copied or touched
+    costs that once: its new stamp is written down.
+    """
     facts = store.facts(number)
     if facts is None:
         return None
-    for row, reason in facts.failures.items():
-        if reason.endswith(OF_THE_MODEL):
-            continue
-        if not isinstance(_read(images, number * SHARD + row), str):
+    first = number * SHARD
+    stamps = stamps_of(images, range(first, first + len(facts)))
+    doubtful = (stamps != facts.stamps).any(1)
+    unread = [row for row, why in facts.failures.items() if not why.endswith(OF_THE_MODEL)]
+    for row in np.union1d(np.flatnonzero(doubtful), np.array(unread, np.int64)).tolist():
+        if not np.array_equal(_pixels_seen(_read(images, first + row)), facts.seen[row]):
             return None
+    if doubtful.any():
+        shard = store.load(number)
+        if shard is None:
+            return None
+        store.save(number, replace(shard, stamps=stamps))
     return facts
+
+
+def _pixels_seen(image: Seen) -> np.ndarray:
+    """[32] uint8: the hash of the pixels, zeros for a failure."""
+    digest = bytes(32) if isinstance(image, str) else pixels_digest(image)
+    return np.frombuffer(digest, np.uint8)
 
 
 def _embed_shard(
@@ -130,6 +149,8 @@ def _embed_shard(
     bar: tqdm,
 ) -> Shard:
     first, last = number * SHARD, min((number + 1) * SHARD, len(images))
+    # Before any is read: of a file that changes meanwhile the new state is noticed by the next run.
+    stamps = stamps_of(images, range(first, last))
     seen = np.zeros((last - first, 32), np.uint8)
     failures: dict[int, str] = {}
     rows: list[int] = []
@@ -142,11 +163,11 @@ def _embed_shard(
             waiting = ahead.submit(_read_all, images, batches[place + 1])
         good = []
         for index, image in zip(batch, found, strict=True):
+            seen[index - first] = _pixels_seen(image)
             if isinstance(image, str):
                 failures[index - first] = image
             else:
                 good.append((index, image))
-                seen[index - first] = np.frombuffer(pixels_digest(image), np.uint8)
         if good:
             parts.append(_features(recogniser, images, good, flip))
             rows += [index - first for index, _ in good]
@@ -154,7 +175,8 @@ def _embed_shard(
     features = _spread(parts, np.array(rows, np.int64), last - first, recogniser)
     for row, reason in unusable(features).items():
         failures.setdefault(row, f"{images.keys[first + row]}: {reason}")
-    return Shard(_emptied(features, list(failures)), seen, dict(sorted(failures.items())))
+    emptied = _emptied(features, list(failures))
+    return Shard(emptied, seen, stamps, dict(sorted(failures.items())))
 
 
 def _read_all(images: ImageSet, places: range) -> list[Seen]:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from urface.data.decode import DecodeError, read_image
+from urface.data.file_stamp import file_stamp
 from urface.template import TEMPLATE, TEMPLATE_SIZE
 from urface.types import UserError
 
@@ -29,6 +30,9 @@ class AsTheyLie:
     def __call__(self, place: int) -> np.ndarray:
         return read_path(self.root, self.paths[place])
 
+    def stamp(self, place: int) -> bytes:
+        return file_stamp(f"{self.root}/{self.paths[place]}")
+
 
 @dataclass(frozen=True, eq=False)
 class Warped:
@@ -42,6 +46,10 @@ class Warped:
         image = read_path(self.root, self.paths[place])
         # What lies outside the image is black, as in every aligned crop of this project.
         return cv2.warpAffine(image, self.transforms[place], (SIZE, SIZE), flags=cv2.INTER_LINEAR)
+
+    def stamp(self, place: int) -> bytes:
+        file = file_stamp(f"{self.root}/{self.paths[place]}")
+        return file + np.ascontiguousarray(self.transforms[place]).tobytes()
 
 
 def read_path(root: Path, path: str) -> np.ndarray:

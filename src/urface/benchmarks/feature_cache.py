@@ -17,7 +17,7 @@ from urface.recognisers.recogniser import Features, Flip, Recogniser
 
 SHARD = 1024  # images: what a kill can cost
 SPOTS = 64  # images whose pixels are part of the cache's key
-FORMAT = "urface-features-1"
+FORMAT = "urface-features-2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +25,12 @@ class Facts:
     """n images in order: the hash of each one's pixels, and why some failed.
 
     seen      [n, 32] uint8, SHA-256 of the pixels as read; zeros for a failure
+    stamps    [n, 16] uint8, what ``ImageSet.stamp`` said before the image was read
     failures  row within the shard -> reason
     """
 
     seen: np.ndarray
+    stamps: np.ndarray
     failures: dict[int, str]
 
     def __len__(self) -> int:
@@ -37,10 +39,11 @@ class Facts:
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """n images in order with their features; ``seen`` and ``failures`` as in Facts."""
+    """n images in order with their features; ``seen``, ``stamps`` and ``failures`` as in Facts."""
 
     features: Features
     seen: np.ndarray
+    stamps: np.ndarray
     failures: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -51,8 +54,7 @@ def cache_key(recogniser: Recogniser, images: ImageSet, flip: Flip) -> str:
     """A name for the features of these images by this model: another model, preprocessing or flip, other
     keys or another order, or other pixels in one of SPOTS images spread over the set, give another name.
 
-    An image outside the spots whose pixels changed under the same key is not noticed: the shards keep the
-    hash of every image as it was embedded.
+    For an image outside the spots the shards keep its stamp and the hash of its pixels as it was embedded.
     """
     preprocessing = recogniser.preprocessing
     about = {
@@ -81,6 +83,16 @@ def pixels_digest(image: np.ndarray) -> bytes:
     digest = hashlib.sha256(repr((image.shape, str(image.dtype))).encode())
     digest.update(np.ascontiguousarray(image).data)
     return digest.digest()
+
+
+def stamps_of(images: ImageSet, places: range) -> np.ndarray:
+    """[n, 16] uint8: the hash of the stamp of each image; all of one value where the set has no stamps."""
+    stamps = np.zeros((len(places), 16), np.uint8)
+    if images.stamp is not None:
+        for row, place in enumerate(places):
+            digest = hashlib.blake2b(images.stamp(place), digest_size=16).digest()
+            stamps[row] = np.frombuffer(digest, np.uint8)
+    return stamps
 
 
 def _spots(images: ImageSet) -> list[str]:
@@ -124,11 +136,11 @@ class FeatureCache:
 
 
 def save_shard(path: Path, shard: Shard) -> None:
-    """One safetensors file: vectors, seen and where there are any confidence and variance."""
+    """One safetensors file: vectors, seen, stamps and where there are any confidence and variance."""
     from safetensors.numpy import save_file
 
     features = shard.features
-    tensors = {"vectors": features.vectors, "seen": shard.seen}
+    tensors = {"vectors": features.vectors, "seen": shard.seen, "stamps": shard.stamps}
     for name in ("confidence", "variance"):
         values = getattr(features, name)
         if values is not None:
@@ -167,11 +179,12 @@ def _load(path: Path, size: int, with_features: bool) -> Shard | Facts | None:
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
             lengths = {shape[0] for shape in shapes.values()}
             fits = len(shapes["vectors"]) == 2 and shapes["seen"] == [size, 32]
+            fits = fits and shapes["stamps"] == [size, 16]
             if metadata["format"] != FORMAT or lengths != {size} or not fits:
                 return None
-            seen = file.get_tensor("seen")
+            seen, stamps = file.get_tensor("seen"), file.get_tensor("stamps")
             written = json.loads(metadata["failures"])
-            facts = Facts(seen, {int(row): str(why) for row, why in written.items()})
+            facts = Facts(seen, stamps, {int(row): str(why) for row, why in written.items()})
             if not with_features:
                 return facts
             there = {name: file.get_tensor(name) for name in shapes}
@@ -181,6 +194,6 @@ def _load(path: Path, size: int, with_features: bool) -> Shard | Facts | None:
                 there.get("confidence"),
                 there.get("variance"),
             )
-            return Shard(features, facts.seen, facts.failures)
+            return Shard(features, seen, stamps, facts.failures)
     except (SafetensorError, LookupError, ValueError, TypeError, AttributeError):
         return None

@@ -111,7 +111,8 @@ class _Gather:
     def images(self) -> ImageSet:
         keys = list(self.place_of)
         files = [key.rpartition("@")[0] for key in keys]
-        return ImageSet(keys, Warped(self.root, files, np.array(self.transforms)))
+        faces = Warped(self.root, files, np.array(self.transforms))
+        return ImageSet(keys, faces, stamp=faces.stamp)
 
     def templates(self) -> Templates:
         return Templates(self.names, *(np.concatenate(column) for column in self.columns))

@@ -72,7 +72,7 @@ def _read_members(root: Path, meta: Path, base: str) -> Members:
     no_row_twice(rows, image, template, "this image of this template")
     points, quality = _read_points(meta / f"{base}_name_5pts_score.txt", keys, rows)
     reader = Warped(root / "loose_crop", keys, landmark_transforms(points))
-    images = ImageSet(keys, reader, quality.astype(np.float32))
+    images = ImageSet(keys, reader, quality.astype(np.float32), reader.stamp)
     return Members(images, ids, image, template, rows.whole["media"])
 
 
@@ -210,7 +210,8 @@ def _part(images: ImageSet, used: np.ndarray) -> ImageSet:
     assert isinstance(reader, Warped)
     assert quality is not None
     keys = [images.keys[place] for place in used]
-    return ImageSet(keys, Warped(reader.root, keys, reader.transforms[used]), quality[used])
+    fewer = Warped(reader.root, keys, reader.transforms[used])
+    return ImageSet(keys, fewer, quality[used], fewer.stamp)
 
 
 def _sizes(base: str, members: Members) -> list[str]:

@@ -140,6 +140,7 @@ class _Faces:
         with_image = np.unique(template[image >= 0])
         missing = len(self.names) - len(with_image)
         keys = list(self.place_of)
+        faces = AsTheyLie(self.root, keys)
         notes = [
             "closed set: both galleries together; open set: each gallery on its own, then their mean",
             f"{missing} of {len(self.names)} templates have no image: failures, kept in every denominator",
@@ -149,7 +150,7 @@ class _Faces:
         return Benchmark(
             name,
             "five searches, reading 1",
-            ImageSet(keys, AsTheyLie(self.root, keys)),
+            ImageSet(keys, faces, stamp=faces.stamp),
             Templates(self.names, np.array(self.subjects, np.int64), image, template, media),
             searches=searches,
             notes=tuple(notes),

@@ -7,14 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from urface.benchmarks.benchmark import Benchmark, ImageSet, PairTask, Templates
 from urface.data.decode import read_image
+from urface.data.file_stamp import file_stamp
 from urface.data.source import is_image_name
 from urface.types import UserError
 
+T = TypeVar("T")  # an image, or its stamp
 FOLDS = 10
 MEASURES = ("accuracy", "eer", "auc")
 MAX_LIST_BYTES = 1 << 28  # the longest list of pairs has a few MB
@@ -40,14 +43,17 @@ class FileImages:
     def __call__(self, place: int) -> np.ndarray:
         return read_image(self.root / self.paths[place])
 
+    def stamp(self, place: int) -> bytes:
+        return file_stamp(f"{self.root}/{self.paths[place]}")
+
 
 @dataclass(frozen=True, eq=False)
-class _Chosen:
-    read: Callable[[int], np.ndarray]
+class _Chosen(Generic[T]):
+    of: Callable[[int], T]
     places: np.ndarray
 
-    def __call__(self, place: int) -> np.ndarray:
-        return self.read(int(self.places[place]))
+    def __call__(self, place: int) -> T:
+        return self.of(int(self.places[place]))
 
 
 def pairs_of_images(
@@ -61,8 +67,9 @@ def pairs_of_images(
     where: str | Path,
     part: str = "",
     notes: Sequence[str] = (),
+    stamp: Callable[[int], bytes] | None = None,
 ) -> Benchmark:
-    """The benchmark of ``pairs``, whose image ``key`` is ``read(place_of[key])``.
+    """The benchmark of ``pairs``, whose image ``key`` is ``read(place_of[key])``; ``stamp`` as in ImageSet.
 
     A key that ``place_of`` lacks stays as a template without an image, which is a failure in every
     denominator; ``subject_of`` says of whom a key is. Raises UserError, naming ``where`` the images were
@@ -93,7 +100,9 @@ def pairs_of_images(
     return Benchmark(
         name=name,
         version=version,
-        images=ImageSet(present, _Chosen(read, places)),
+        images=ImageSet(
+            present, _Chosen(read, places), stamp=_Chosen(stamp, places) if stamp else None
+        ),
         templates=templates,
         pairs=(PairTask(part or name, left, right, pairs.same, pairs.fold, MEASURES),),
         notes=(*notes, *contradictions(templates.subjects, left, right, pairs.same)),

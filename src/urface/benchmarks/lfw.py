@@ -11,7 +11,7 @@ from urface.benchmarks.verification_set import find_bin
 from urface.benchmarks.verification_set import read as read_bin
 from urface.data.lfw import LfwPairs, parse_pairs, read_pairs
 from urface.data.open import open_faces
-from urface.data.source import is_image_name
+from urface.data.source import is_image_name, stamp_of
 from urface.data.tar_index import index_tar
 from urface.data.tars import TarReader
 from urface.types import UserError
@@ -54,7 +54,14 @@ def read(root: Path, name: str) -> Benchmark:
         pairs.fold,
     )
     return pairs_of_images(
-        name, VERSIONS[name], keys, place_of, faces.image, _person, where=faces.name
+        name,
+        VERSIONS[name],
+        keys,
+        place_of,
+        faces.image,
+        _person,
+        where=faces.name,
+        stamp=stamp_of(faces.read_bytes),
     )
 
 

@@ -17,6 +17,7 @@ from urface.benchmarks.benchmark import NOBODY, Benchmark, ImageSet, SearchTask,
 from urface.benchmarks.columns import Column, read_columns
 from urface.benchmarks.face_crops import leads_out, read_path
 from urface.data.decode import read_capped
+from urface.data.file_stamp import file_stamp
 from urface.types import UserError
 
 SIZES = tuple(10**power for power in range(1, 7))
@@ -36,6 +37,10 @@ class _Images:
     def __call__(self, place: int) -> np.ndarray:
         part, _, path = self.keys[place].partition("/")
         return read_path(self.root / FOLDERS[part], path)
+
+    def stamp(self, place: int) -> bytes:
+        part, _, path = self.keys[place].partition("/")
+        return file_stamp(f"{self.root}/{FOLDERS[part]}/{path}")
 
 
 def read(root: Path, name: str) -> Benchmark:
@@ -75,6 +80,7 @@ def read(root: Path, name: str) -> Benchmark:
             )
         )
     keys = [*kept_probes, *(strangers[i] for i in kept)]
+    faces = _Images(root, keys)
     subjects = np.concatenate([np.array(of, np.int64), np.full(len(kept), NOBODY, np.int64)])
     notes = (
         f"{int(noisy_probes.sum())} probe images and {int(noisy.sum())} distractors are left out as noise",
@@ -84,7 +90,7 @@ def read(root: Path, name: str) -> Benchmark:
     return Benchmark(
         name,
         "challenge 1, reading 1",
-        ImageSet(keys, _Images(root, keys)),
+        ImageSet(keys, faces, stamp=faces.stamp),
         Templates.of_images(keys, subjects),
         searches=tuple(tasks),
         notes=notes,

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from urface.benchmarks.pool import Pooled
-from urface.scoring.pairs import cosine_pairs, likelihood_pairs
+from urface.scoring.pairs import cosine_pairs, likelihood_pairs, sum_factors
 from urface.types import UserError
 
 Score = Literal["cosine", "likelihood"]
@@ -22,9 +22,24 @@ def pair_scores(pooled: Pooled, left: np.ndarray, right: np.ndarray, score: Scor
 
     cosine: the mean of the K cosines. likelihood: equation PA, which wants variances: UserError without.
     """
-    if score == "cosine":
-        return cosine_pairs(pooled.vectors, left, right, pooled.there)
-    return likelihood_pairs(pooled.vectors, _variance(pooled), left, right, pooled.there)
+    return PairScorer(pooled, score)(left, right)
+
+
+class PairScorer:
+    """``pair_scores`` for those who ask often. One kernel scores every pair on its own, so templates that
+    are equal score equal, wherever and in whatever company they are asked for."""
+
+    def __init__(self, pooled: Pooled, score: Score) -> None:
+        self.pooled, self.score = pooled, score
+        if score == "likelihood":
+            self.factors = sum_factors(_variance(pooled), pooled.there)
+
+    def __call__(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        pooled = self.pooled
+        if self.score == "cosine":
+            return cosine_pairs(pooled.vectors, left, right, pooled.there)
+        variance = _variance(pooled)
+        return likelihood_pairs(pooled.vectors, variance, left, right, pooled.there, self.factors)
 
 
 def _variance(pooled: Pooled) -> np.ndarray:
@@ -34,11 +49,15 @@ def _variance(pooled: Pooled) -> np.ndarray:
 
 
 class Tile(NamedTuple):
-    """Scores [q, g] of probes from place ``probe`` on with gallery entries from place ``entry`` on."""
+    """Scores [q, g] of probes from place ``probe`` on with gallery entries from place ``entry`` on.
+
+    rounding [q] is how far they may be from those of ``pair_scores``, which sums in another order.
+    """
 
     probe: int
     entry: int
     scores: np.ndarray
+    rounding: np.ndarray
 
 
 def search_tiles(
@@ -55,7 +74,7 @@ def search_tiles(
         ours = _Rows(pooled, rows, score)
         for left in range(0, len(gallery), ENTRIES_AT_ONCE):
             columns = gallery[left : left + ENTRIES_AT_ONCE]
-            yield Tile(top, left, ours.against(columns))
+            yield Tile(top, left, ours.against(columns), ours.rounding(columns))
 
 
 class _Rows:
@@ -81,6 +100,23 @@ class _Rows:
         if self.parts > 1:
             out /= np.float32(self.parts)
         return out
+
+    def rounding(self, columns: np.ndarray) -> np.ndarray:
+        """[q] float32: twice the bound on a sum's error in float32, its length times the unit times what
+        its terms amount to. A dot product of unit parts amounts to 1 at most."""
+        unit, width = 2.0**-24, self.vectors.shape[2]
+        if self.score == "cosine":
+            return np.full(len(self.vectors), 2 * unit * (self.parts * width + 8), np.float32)
+        variance, there = _variance(self.pooled), self.pooled.there
+        usable = variance[columns[there[columns]]]
+        if not usable.size:
+            return np.zeros(len(self.vectors), np.float32)
+        flat = self.variance.reshape(len(self.variance), -1)
+        low = np.maximum(flat.min(1).astype(np.float64), 0) + float(usable.min())
+        high = np.maximum(flat.max(1).astype(np.float64), 0) + float(usable.max())
+        logs = np.maximum(abs(np.log(low)), abs(np.log(high)))
+        terms = 4 * self.parts / low + self.parts * width * logs
+        return (2 * unit * (width + self.parts + 8) * terms).astype(np.float32)
 
     def _likelihood(self, others: np.ndarray, variance: np.ndarray) -> np.ndarray:
         import torch

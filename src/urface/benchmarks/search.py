@@ -10,8 +10,9 @@ from numba import njit
 from tqdm import tqdm
 
 from urface.benchmarks.benchmark import NOBODY, SearchTask
+from urface.benchmarks.near_ties import last_reached, settle
 from urface.benchmarks.pool import Pooled
-from urface.benchmarks.score import Score, pair_scores, search_tiles
+from urface.benchmarks.score import PairScorer, Score, search_tiles
 from urface.metrics.identification import SearchOutcomes
 from urface.scoring.pairs import threads
 from urface.types import UserError
@@ -69,6 +70,8 @@ def search(
     """Search the probes of ``task`` in its gallery.
 
     subjects [T] of the templates. ``keep`` is how many of the highest scores of two people are wanted.
+    A tile's sums are rounded otherwise than those of the mates, so an entry that scores the same as a mate
+    would stand before or behind it by chance: scores that close are taken anew by the mates' kernel.
     Time is that of the scores; memory 64 MB beside the templates. Raises UserError where more than
     MOST_KEPT scores are to be kept.
     """
@@ -80,7 +83,8 @@ def search(
     start, entry = _mates(task, subjects)
     owner = np.repeat(np.arange(len(task.probes)), np.diff(start))
     mate_template = entry if task.mates is not None else task.gallery[entry]
-    mate = pair_scores(pooled, task.probes[owner], mate_template, score)
+    exact = PairScorer(pooled, score)
+    mate = exact(task.probes[owner], mate_template)
     # Rising within each probe, failures last, so that a score finds its place by bisection.
     order = np.lexsort((mate, owner))
     entry, mate = entry[order], mate[order]
@@ -91,6 +95,7 @@ def search(
     usable = pooled.there[task.gallery]
     failed = ~pooled.there[task.probes]
     other = np.full(len(task.probes), -np.inf, np.float32)
+    nearest = np.full(len(task.probes), -1, np.int64)  # place of the entry that scores ``other``
     passed = np.zeros(len(mate) + 1, np.int64)
     top = _Top(keep)
     tiles = search_tiles(pooled, task.probes, task.gallery, score)
@@ -104,34 +109,35 @@ def search(
         delay=2,
     )
     with bar, ThreadPoolExecutor(threads()) as workers:
-        for probe, first, scores in tiles:
+        for probe, first, scores, rounding in tiles:
             count, width = scores.shape
             columns = slice(first, first + width)
 
-            def work(part: np.ndarray, probe: int, columns: slice, scores: np.ndarray) -> None:
+            def work(
+                part: np.ndarray,
+                probe: int,
+                columns: slice,
+                scores: np.ndarray,
+                rounding: np.ndarray,
+            ) -> None:
                 here, rows = (
                     slice(part[0], part[-1] + 1),
                     slice(probe + part[0], probe + part[-1] + 1),
                 )
-                _take(
-                    scores[here],
-                    person[rows],
-                    failed[rows],
-                    people[columns],
-                    usable[columns],
-                    start[rows],
-                    known[rows],
-                    mate,
-                    other[rows],
-                    passed,
-                )
+                _drop(scores[here], person[rows], failed[rows], people[columns], usable[columns])
+                places = (task.probes[rows], task.gallery[columns])
+                mates = (start[rows], known[rows], mate)
+                settle(scores[here], rounding[here], places, mates, exact)
+                _take(scores[here], columns.start, *mates, other[rows], nearest[rows], passed)
 
             parts = [p for p in np.array_split(np.arange(count), threads()) if len(p)]
-            for done in [workers.submit(work, p, probe, columns, scores) for p in parts]:
+            for done in [workers.submit(work, p, probe, columns, scores, rounding) for p in parts]:
                 done.result()
             if keep:
                 top.add(scores)
             bar.update(count * width)
+    met = np.flatnonzero(nearest >= 0)
+    other[met] = exact(task.probes[met], task.gallery[nearest[met]])
     impostors, scored = _impostors(person, people, failed, usable)
     return Search(
         start=start,
@@ -230,19 +236,33 @@ class _Top:
 
 
 @njit(cache=True, nogil=True)
-def _take(
+def _drop(
     scores: np.ndarray,
     person: np.ndarray,
     failed: np.ndarray,
     people: np.ndarray,
     usable: np.ndarray,
+) -> None:
+    """NaN in place of the scores of one person, and of those of failures."""
+    for q in range(scores.shape[0]):
+        who = person[q]
+        for g in range(scores.shape[1]):
+            if failed[q] or not usable[g] or (people[g] == who and who != NOBODY):
+                scores[q, g] = np.nan
+
+
+@njit(cache=True, nogil=True)
+def _take(
+    scores: np.ndarray,
+    place: int,
     start: np.ndarray,
     known: np.ndarray,
     mate: np.ndarray,
     other: np.ndarray,
+    nearest: np.ndarray,
     passed: np.ndarray,
 ) -> None:
-    """Count a tile. Scores of one person, and those of failures, are overwritten with NaN.
+    """Count a tile, whose first entry has ``place`` in the gallery; NaN is no score.
 
     passed[i] counts others from mate i up to the next higher mate of the same probe; a probe's mates are
     its own, so threads that share no probe share no place.
@@ -250,21 +270,11 @@ def _take(
     for q in range(scores.shape[0]):
         low, high = start[q], known[q]
         best = other[q]
-        who = person[q]
         for g in range(scores.shape[1]):
-            if failed[q] or not usable[g] or (people[g] == who and who != NOBODY):
-                scores[q, g] = np.nan
-                continue
             score = scores[q, g]
             if score > best:
                 best = score
+                nearest[q] = place + g
             if low < high and score >= mate[low]:
-                first, last = low, high  # the last mate that the score reaches
-                while last - first > 1:
-                    middle = (first + last) // 2
-                    if score >= mate[middle]:
-                        first = middle
-                    else:
-                        last = middle
-                passed[first] += 1
+                passed[last_reached(mate, low, high, score)] += 1
         other[q] = best

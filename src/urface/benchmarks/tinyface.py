@@ -45,10 +45,11 @@ def read(root: Path, name: str) -> Benchmark:
     keys = [*probes, *matches, *strangers]
     subjects = np.concatenate([probe_ids, match_ids, np.full(len(strangers), NOBODY, np.int64)])
     gallery = np.arange(len(probes), len(keys))
+    faces = AsTheyLie(base, keys)
     return Benchmark(
         name,
         "identification test, reading 1",
-        ImageSet(keys, AsTheyLie(base, keys)),
+        ImageSet(keys, faces, stamp=faces.stamp),
         Templates.of_images(keys, subjects),
         searches=(SearchTask("identification", gallery, np.arange(len(probes)), MEASURES),),
         notes=tuple(_notes(base, (len(probes), len(matches), len(strangers)))),

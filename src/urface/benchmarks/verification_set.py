@@ -32,6 +32,9 @@ class _EncodedImages:
     def __call__(self, place: int) -> np.ndarray:
         return decode_image(self.data[place], name=f"{self.where}: image {self.places[place]}")
 
+    def stamp(self, place: int) -> bytes:
+        return hashlib.sha256(self.data[place]).digest()
+
 
 def find_bin(root: Path, name: str) -> Path | None:
     """The ``.bin`` that ``root`` is, or ``<name>.bin`` or a safe form's table in the folder, or None."""
@@ -69,7 +72,7 @@ def read(root: Path, name: str) -> Benchmark:
     return Benchmark(
         name=name,
         version=VERSION,
-        images=ImageSet(keys, read_image),
+        images=ImageSet(keys, read_image, stamp=read_image.stamp),
         templates=Templates.of_images(keys, _connected(len(first), left[same], right[same])),
         pairs=(PairTask(name, left, right, same, fold, MEASURES),),
         notes=("the file names nobody: subjects are the images that its pairs connect",),

@@ -56,6 +56,7 @@ def read(root: Path, name: str) -> Benchmark:
     paths, template = _find_frames(folder, videos)
     if not paths:
         raise UserError(f"{folder}: no frame of the listed videos, e.g. {videos[0]}, is in it")
+    frames = FileImages(folder, paths)
     number_of = {video: number for number, video in enumerate(videos)}
     people = [video.partition("/")[0] for video in videos]
     person_of = {person: number for number, person in enumerate(dict.fromkeys(people))}
@@ -71,7 +72,7 @@ def read(root: Path, name: str) -> Benchmark:
     return Benchmark(
         name=name,
         version=f"YTF by {listing.name}, 10 splits; reading 1",
-        images=ImageSet(paths, FileImages(folder, paths)),
+        images=ImageSet(paths, frames, stamp=frames.stamp),
         templates=Templates(videos, subjects, image, entries, entries),
         pairs=(PairTask("videos", left, right, splits.same, splits.fold, MEASURES),),
         notes=(*notes, *contradictions(subjects, left, right, splits.same)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -55,7 +54,7 @@ def run(arguments: list[str]) -> int:
     from urface.evaluation.table_text import markdown
 
     results: list[Result] = [r for file in given.join or [] for r in read_results(Path(file))]
-    benchmarks = [_read(name, places[name], given.data) for name in names]
+    benchmarks = [_read(name, places[name]) for name in names]
     for model in given.models:
         recogniser = open_given(given, path=model)
         for benchmark in benchmarks:
@@ -137,8 +136,8 @@ def _scores(text: str) -> list[Score]:
     return names  # type: ignore[return-value]
 
 
-def _places(names: list[str], data: list[str]) -> dict[str, Path]:
-    """Where each benchmark lies. Raises UserError where that is not clear or not there."""
+def _places(names: list[str], data: list[str]) -> dict[str, list[Path]]:
+    """Where each benchmark may lie. Raises UserError where that is not clear or not there."""
     by_name = dict(text.split("=", 1) for text in data if "=" in text)
     plain = [Path(text) for text in data if "=" not in text]
     if len(plain) > 1:
@@ -149,10 +148,11 @@ def _places(names: list[str], data: list[str]) -> dict[str, Path]:
         given = next((by_name[n] for n in (name, _family(name)) if n in by_name), None)
         if given is None and not plain:
             raise UserError(f"no --data for {name}: give {name}=DIR")
-        place = Path(given) if given is not None else _within(plain[0], name, len(names) == 1)
-        if not place.exists():
-            raise UserError(f"{place}: no such file or folder; {name} is looked for there")
-        places[name] = place
+        alone = len(names) == 1
+        found = [Path(given)] if given is not None else _within(plain[0], name, alone)
+        if not found[0].exists():
+            raise UserError(f"{found[0]}: no such file or folder; {name} is looked for there")
+        places[name] = found
     return places
 
 
@@ -160,26 +160,27 @@ def _family(name: str) -> str:
     return name.partition("_")[0]
 
 
-def _within(root: Path, name: str, alone: bool) -> Path:
-    for inner in (name, _family(name)):
-        if (root / inner).exists():
-            return root / inner
-    return root if alone else root / name
+def _within(root: Path, name: str, alone: bool) -> list[Path]:
+    """Of one benchmark alone the folder may be its own, and yet hold a folder of its name: LFW's images lie
+    in ``lfw``, beside the list of pairs."""
+    inner = [root / part for part in (name, _family(name)) if (root / part).exists()]
+    if alone:
+        return [root, *inner[:1]]
+    return inner[:1] or [root / name]
 
 
-def _read(name: str, place: Path, data: list[str]) -> Benchmark:
-    """The benchmark in ``place``, or in the folder of --data around it: a folder of a benchmark's name
-    may also be a part of it, as LFW's images are unpacked to lfw/lfw beside its list."""
-    from urface.benchmarks.registry import read_benchmark
+def _read(name: str, places: list[Path]) -> Benchmark:
+    """The benchmark in the first of ``places`` that holds it. Raises UserError that says why none does."""
+    from urface.benchmarks import registry
 
-    try:
-        return read_benchmark(name, place)
-    except UserError:
-        around = place.parent
-        if around in map(Path, data):
-            with suppress(UserError):
-                return read_benchmark(name, around)
-        raise
+    found: list[str] = []
+    for place in places:
+        try:
+            return registry.read_benchmark(name, place)
+        except UserError as error:
+            found.append(str(error))
+    # The folder of its name first: that is where it lies where there is one.
+    raise UserError("; and not there either: ".join(reversed(found)))
 
 
 def _judged(

@@ -15,6 +15,7 @@ import numpy as np
 
 from urface.data.align import celeba_crop
 from urface.data.decode import DecodeError, decode_image, read_capped
+from urface.data.file_stamp import file_stamp
 from urface.types import UserError
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
@@ -71,6 +72,9 @@ class FileReader:
     def __call__(self, index: int) -> bytes:
         return read_capped(self.root / self.paths[index])
 
+    def stamp(self, index: int) -> bytes:
+        return file_stamp(f"{self.root}/{self.paths[index]}")
+
 
 @dataclass(frozen=True)
 class SelectedReader:
@@ -81,6 +85,15 @@ class SelectedReader:
 
     def __call__(self, index: int) -> bytes:
         return self.read(int(self.indices[index]))
+
+
+def stamp_of(read_bytes: Callable[[int], bytes]) -> Callable[[int], bytes] | None:
+    """place -> bytes that change when the file that ``read_bytes`` reads does; None where it cannot tell."""
+    if isinstance(read_bytes, SelectedReader):
+        inner = stamp_of(read_bytes.read)
+        return SelectedReader(inner, read_bytes.indices) if inner else None
+    found: Callable[[int], bytes] | None = getattr(read_bytes, "stamp", None)
+    return found
 
 
 def build_source(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from urface.data.decode import DEFAULT_LIMITS
+from urface.data.file_stamp import file_stamp
 from urface.data.manifest import MANIFEST_NAMES, manifest_source, parse_manifest
 from urface.data.source import FaceSource, build_source, is_image_name
 from urface.data.tar_index import TarMember, index_tar
@@ -49,6 +50,10 @@ class TarReader:
         if len(data) != wanted:
             raise OSError(errno.EIO, f"{self.path} was cut off after it was opened")
         return data
+
+    def stamp(self, index: int) -> bytes:
+        member = self.members[index]
+        return file_stamp(self.path) + b" %d %d" % (member.offset, member.size)
 
 
 def read_tar(path: str | Path) -> FaceSource:

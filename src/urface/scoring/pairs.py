@@ -41,17 +41,19 @@ def likelihood_pairs(
     left: np.ndarray,
     right: np.ndarray,
     there: np.ndarray,
+    factors: int | None = None,
 ) -> np.ndarray:
     """Likelihood scores (equation PA) of P pairs of rows, [P] float32; NaN where a row is not ``there``.
 
     variance is [T, K] or [T, K, D], above 0 in the rows that are there; the rest as in ``cosine_pairs``.
+    ``factors`` is ``sum_factors(variance, there)``, for those who ask often.
     """
     count = len(vectors_TKD)
     rows = np.ascontiguousarray(vectors_TKD, np.float32).reshape(count, -1)
     spread = np.ascontiguousarray(variance, np.float32).reshape(count, -1)
     width = rows.shape[1] // max(1, spread.shape[1])  # values that share a variance: D, or 1
     out = np.empty(len(left), np.float32)
-    group = _factors(spread[there])
+    group = sum_factors(spread, there) if factors is None else factors
     _in_threads(
         lambda s: _likelihood(rows, spread, left[s], right[s], there, width, group, out[s]),
         len(left),
@@ -59,8 +61,9 @@ def likelihood_pairs(
     return out
 
 
-def _factors(spread: np.ndarray) -> int:
+def sum_factors(variance: np.ndarray, there: np.ndarray) -> int:
     """How many sums of two variances may be multiplied before a logarithm is due."""
+    spread = variance[there]
     if not spread.size:
         return 1
     sums = (2 * float(spread.min()), 2 * float(spread.max()))
