@@ -214,7 +214,7 @@ def test_a_small_file_that_asks_for_much_memory_is_refused(
     monkeypatch.setattr(unpacked_size, "ALWAYS_BYTES", 5000)
     monkeypatch.setattr(unpacked_size, "MOST_TIMES", 1)
     monkeypatch.setattr(np, "frombuffer", None)  # nothing of it was made
-    with pytest.raises(UserError, match="would unpack to .* without compression"):
+    with pytest.raises(UserError, match=r"would unpack to .* without compression"):
         read_features(path)
 
 

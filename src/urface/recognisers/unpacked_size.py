@@ -1,4 +1,4 @@
-"""What a features file may unpack to: a small file that asks for gigabytes is refused before they are made."""
+"""What a features file may unpack to: a small one that asks for gigabytes is refused before it gets them."""
 
 from __future__ import annotations
 
