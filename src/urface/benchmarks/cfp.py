@@ -31,7 +31,8 @@ def read(root: Path, name: str) -> Benchmark:
     """The pairs of ``Protocol/Split/FF`` or ``FP`` and ``Data/Images``; or ``<name>.bin``.
 
     Accuracy is that of the ten splits; EER and AUC are also given for each split, to be averaged as its
-    authors do. Images are taken as they lie; who aligned them may be said in ``aligner.txt``. An image of the lists that is not under ``Data/Images`` is a failure. Raises UserError,
+    authors do. Images are taken as they lie; who aligned them may be said in ``aligner.txt``.
+    An image of the lists that is not under ``Data/Images`` is a failure. Raises UserError,
     with file and line, for a row of another form, an index outside its list, an image with
     itself, splits other than 01 to 10 or of unequal size, and where Data or Protocol is missing.
     """

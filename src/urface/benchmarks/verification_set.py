@@ -80,7 +80,9 @@ def _distinct(images: Sequence[bytes]) -> tuple[list[int], np.ndarray]:
     number_of: dict[bytes, int] = {}
     first: list[int] = []
     image: list[int] = []
-    for place, data in enumerate(images):  # bytes remember their hash: one named again costs nothing
+    for place, data in enumerate(
+        images
+    ):  # bytes remember their hash: one named again costs nothing
         number = number_of.setdefault(data, len(first))
         if number == len(first):
             first.append(place)
