@@ -32,6 +32,13 @@ def test_indices_lead_to_the_images_of_their_list(tmp_path: Path, name: str, sec
     assert ((subjects[task.left] == subjects[task.right]) == task.same).all()
 
 
+def test_that_images_are_only_resized_is_in_the_notes(tmp_path: Path) -> None:
+    tiny.cfp(tmp_path)
+    assert "not aligned are only resized" in read_benchmark("cfp_ff", tmp_path).notes[0]
+    put(tmp_path / "aligner.txt", ["MTCNN"])
+    assert "aligner: MTCNN" in read_benchmark("cfp_ff", tmp_path).notes[0]
+
+
 def test_each_split_is_also_a_part_whose_eer_and_auc_are_averaged(tmp_path: Path) -> None:
     whole, *splits = read_benchmark("cfp_fp", tiny.cfp(tmp_path)).pairs
     assert (whole.name, whole.group) == ("FP", "")
@@ -85,7 +92,7 @@ def test_an_image_with_itself_is_refused(tmp_path: Path) -> None:
 
 def test_a_label_against_the_names_is_noted(tmp_path: Path) -> None:
     edit(tiny.cfp(tmp_path) / SAME, 1, "5,4")
-    assert "1 pairs are labelled against" in read_benchmark("cfp_fp", tmp_path).notes[0]
+    assert "1 pairs are labelled against" in read_benchmark("cfp_fp", tmp_path).notes[1]
 
 
 def test_a_missing_image_is_a_template_without_one(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.made_up import Fake, all_pairs, benchmark
+from urface.benchmarks import judge_search, search
 from urface.benchmarks.benchmark import SearchTask
 from urface.benchmarks.evaluate import Options, evaluate
 from urface.benchmarks.extra_measures import with_measures
@@ -30,6 +31,22 @@ def test_a_measure_that_no_task_has_is_refused():
         with_measures(benchmark(searches=SEARCH), ("accuracy",))
     with pytest.raises(UserError, match="is no measure"):
         with_measures(benchmark(pairs=PAIRS), ("f1",))
+
+
+def test_a_rate_that_needs_too_many_scores_is_withheld_and_the_others_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    source, options = benchmark(searches=SEARCH), Options(measures=("fnmr@0.5", "tar@0.1"))
+    whole = evaluate(source, Fake(), options, progress=False)
+    for module in (search, judge_search):
+        monkeypatch.setattr(module, "MOST_KEPT", 60)  # of 256 comparisons
+    result = evaluate(source, Fake(), options, progress=False)
+    withheld = result.cell("search", "fnmr@0.5")
+    assert withheld.value is None
+    assert "too many to hold" in withheld.reason
+    assert whole.cell("search", "fnmr@0.5").value is not None
+    for name in ("rank1", "tar@0.1"):
+        assert result.cell("search", name) == whole.cell("search", name)
 
 
 def test_the_fields_reading_of_tar_is_given_by_its_name():

@@ -77,7 +77,8 @@ def test_pairs_lead_to_their_images(tmp_path: Path) -> None:
     assert len(benchmark.images) == len(benchmark.templates) == 30
     assert benchmark.templates.subjects[:4].tolist() == [0, 0, 1, 2]
     assert benchmark.pairs[0].measures == ("accuracy", "eer", "auc")
-    assert benchmark.notes == ()
+    assert "as they lie, aligner: not recorded" in benchmark.notes[0]
+    assert len(benchmark.notes) == 1
 
 
 def test_images_may_lie_beside_the_list_in_a_folder_or_a_tar(tmp_path: Path) -> None:
@@ -92,6 +93,16 @@ def test_images_may_lie_beside_the_list_in_a_folder_or_a_tar(tmp_path: Path) -> 
     assert numbers(read_benchmark("lfw", tar)) == EXPECTED
     (whole / "pairs.txt").rename(whole / "lfw_pairs.txt")
     assert numbers(read_benchmark("lfw", tar)) == EXPECTED
+
+
+def test_who_aligned_the_images_is_in_the_notes(tmp_path: Path) -> None:
+    whole = tiny.lfw(tmp_path)
+    put(whole / "aligner.txt", ["MTCNN"])
+    tar = tar_of(whole / "images", whole / "lfw.tar")
+    for root in (tar, whole):
+        note = read_benchmark("lfw", root).notes[0]
+        assert "aligner: MTCNN; images that were not aligned are only resized" in note
+        shutil.rmtree(whole / "images", ignore_errors=True)
 
 
 def test_the_list_may_lie_inside_the_tar(tmp_path: Path) -> None:
@@ -207,7 +218,7 @@ def test_the_real_thing_is_6000_pairs_with_none_missing(shared_dir: Path) -> Non
     assert len(set(task.fold.tolist())) == 10
     assert (task.same.sum(), (benchmark.templates.image < 0).sum()) == (3000, 0)
     assert len(benchmark.images) == 7701
-    assert benchmark.notes == ()
+    assert len(benchmark.notes) == 1
     assert benchmark.images.read(7700).shape == (112, 112, 3)
 
 

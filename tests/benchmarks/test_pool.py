@@ -74,23 +74,22 @@ def by_loop(
         if not rows:
             continue
         total, spread = np.zeros((PARTS, DIM)), np.zeros(PARTS)
-        weights, precision = 0.0, np.zeros(PARTS)
+        weights = np.zeros(PARTS)
         for image, medium in rows:
             face = vectors[image].astype(np.float64).reshape(PARTS, DIM)
+            length = np.linalg.norm(face, axis=1)
             if pooling.norms == "unit":
-                face = face / np.linalg.norm(face, axis=1, keepdims=True)
+                face, length = face / length[:, None], np.ones(PARTS)
             weight = float(quality[image]) if pooling.detector_weights else 1.0
             if pooling.method == "media":
                 weight /= sum(1 for _, other in rows if other == medium)
             v = variance[image].astype(np.float64)
-            if pooling.method == "inverse_variance":
-                total += face / v[:, None]
-                precision += 1 / v
-            else:
-                total += weight * face
-                spread += weight**2 * v
-                weights += weight
-        v = 1 / precision if pooling.method == "inverse_variance" else spread / weights**2
+            each = weight / v if pooling.method == "inverse_variance" else np.full(PARTS, weight)
+            total += each[:, None] * face
+            # The face is its direction times its length, which is one more weight of the direction.
+            spread += (each * length) ** 2 * v
+            weights += each * length
+        v = spread / weights**2
         found[place] = (total / np.linalg.norm(total, axis=1, keepdims=True), v)
     return found
 

@@ -39,7 +39,13 @@ def test_a_video_is_a_template_of_one_medium_with_frames_by_number(tmp_path: Pat
 def test_unaligned_frames_are_read_where_there_are_no_aligned_ones(tmp_path: Path) -> None:
     benchmark = read_benchmark("ytf", tiny.ytf(tmp_path, "frame_images_DB", ""))
     assert benchmark.images.keys[0] == "P0/0/0.9.jpg"
-    assert benchmark.notes == ("frames of frame_images_DB, pairs of splits.txt",)
+    loud, which, aligner = benchmark.notes
+    assert loud.startswith("WHOLE FRAMES, NOT FACES")
+    assert which == "frames of frame_images_DB, pairs of splits.txt"
+    assert "aligner: not recorded" in aligner
+    aligned = read_benchmark("ytf", tiny.ytf(tmp_path / "aligned")).notes
+    assert "only resized" in aligned[1]
+    assert not any("WHOLE" in note or "column" in note for note in aligned)
 
 
 def test_the_errata_are_read_when_present(tmp_path: Path) -> None:
@@ -50,6 +56,7 @@ def test_the_errata_are_read_when_present(tmp_path: Path) -> None:
     benchmark = read_benchmark("ytf", tmp_path)
     assert benchmark.pairs[0].same[:4].tolist() == [True, True, True, False]
     assert "1 labels changed by the errata" in benchmark.notes
+    assert any("column 6 of splits_corrected.txt" in note for note in benchmark.notes)
     assert "splits_corrected.txt" in benchmark.version
     put(tmp_path / "splits_corrected.txt", rows)
     assert read_benchmark("ytf", tmp_path).pairs[0].same.tolist() == [True, False] * 10

@@ -248,15 +248,26 @@ def test_instructions_and_lengths_are_judged_before_anything_is_unpickled(
 
 
 def test_a_small_file_cannot_ask_for_much_memory(path: Path) -> None:
-    """One long text turned into bytes, or one array copied, again and again."""
+    """One long text turned into bytes, or one array or image named, again and again."""
     text = b"X" + struct.pack("<I", 1_000_000) + b"x" * 1_000_000 + b"q\x00"
     spelt = b"h\x01h\x00X\x06\x00\x00\x00latin1\x86R"
     data = b"\x80\x02](c_codecs\nencode\nq\x01" + text + spelt * 1000 + b"e](\x88e\x86."
     assert "does not spell bytes" in refusal(path, data)
-    array = pickle.dumps(([np.zeros(1_000_000, np.uint8)] * 2_000, [True] * 1_000), 5)
-    path.write_bytes(array)
-    found = read_verification_bin(path)
-    assert len({id(image) for image in found.images}) == 1
+    for image in (np.zeros(1_000_000, np.uint8), b"x" * 1_000_000):
+        for protocol in (2, 4, 5):
+            data = pickle.dumps(([image] * 2_000, [True] * 1_000), protocol)
+            assert "over 16 times the file" in refusal(path, data)
+
+
+def test_an_image_of_many_pairs_is_read_once_and_not_copied(path: Path) -> None:
+    for image in (np.zeros(1_000_000, np.uint8), b"x" * 1_000_000):
+        path.write_bytes(pickle.dumps(([image] * 60, [True] * 30), 5))
+        found = read_verification_bin(path)
+        assert len(found.images) == 60
+        assert len({id(image) for image in found.images}) == 1
+    pairs = [encode_jpeg(np.full((8, 8, 3), n, np.uint8)) for n in range(8)] * 10
+    write_verification_bin(path, pairs, [True] * 40)
+    assert read_verification_bin(path).images == pairs
 
 
 def _fuzz(path: Path, count: int) -> None:

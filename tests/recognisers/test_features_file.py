@@ -16,7 +16,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from urface.data.opencv_mat import write_feature
-from urface.recognisers.features_file import FeaturesFile
+from urface.recognisers import unpacked_size
+from urface.recognisers.features_file import FeaturesFile, read_features
 from urface.recognisers.open import open_recogniser
 from urface.recognisers.recogniser import Features
 from urface.recognisers.usable import (
@@ -215,6 +216,53 @@ def test_a_malformed_file_is_refused_in_one_line(
         open_recogniser(path)
     assert "\n" not in str(caught.value)
     assert "f." in str(caught.value)
+
+
+def compressed_zeros(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, values in (
+            ("features", np.zeros((200, 8), np.float32)),
+            ("keys", np.arange(200).astype(str)),
+        ):
+            data = io.BytesIO()
+            np.save(data, values)
+            archive.writestr(f"{name}.npy", data.getvalue())
+
+
+def lists_of(rows: int, length: int) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(rows * length, np.float32)), length)
+
+
+SMALL: list[tuple[str, Callable[[Path], Any]]] = [
+    ("npz", compressed_zeros),
+    ("parquet", table(key=[str(n) for n in range(200)], features=lists_of(200, 8))),
+    ("parquet", table(key=["k" * 999] * 20, features=lists_of(20, 8))),
+]
+
+
+@pytest.mark.parametrize(("ending", "write"), SMALL, ids=["npz", "parquet", "long keys"])
+def test_a_small_file_that_asks_for_much_memory_is_refused(
+    ending: str, write: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In small: the file may hold what little it is told to, as one of a MB may not hold a GB."""
+    path = tmp_path / f"f.{ending}"
+    write(path)
+    assert len(read_features(path).keys) in (20, 200)
+    monkeypatch.setattr(unpacked_size, "ALWAYS_BYTES", 5000)
+    monkeypatch.setattr(unpacked_size, "MOST_TIMES", 1)
+    monkeypatch.setattr(np, "frombuffer", None)  # nothing of it was made
+    with pytest.raises(UserError, match=r"would unpack to .* without compression"):
+        read_features(path)
+
+
+def test_a_file_may_unpack_to_a_multiple_of_its_size_and_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(bytes(1000))
+    unpacked_size.check_unpacked(path, 1 << 28)
+    with pytest.raises(UserError, match="268,435,457 bytes"):
+        unpacked_size.check_unpacked(path, (1 << 28) + 1)
+    path.write_bytes(bytes(10 << 20))
+    unpacked_size.check_unpacked(path, 32 * (10 << 20))
 
 
 def test_a_feature_that_is_not_finite_is_left_to_who_asks_for_it(tmp_path: Path) -> None:

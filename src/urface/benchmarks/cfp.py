@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from urface.benchmarks.aligner import only_resized
 from urface.benchmarks.benchmark import Benchmark, PairTask
 from urface.benchmarks.image_pairs import (
     FOLDS,
@@ -30,7 +31,8 @@ def read(root: Path, name: str) -> Benchmark:
     """The pairs of ``Protocol/Split/FF`` or ``FP`` and ``Data/Images``; or ``<name>.bin``.
 
     Accuracy is that of the ten splits; EER and AUC are also given for each split, to be averaged as its
-    authors do. An image of the lists that is not under ``Data/Images`` is a failure. Raises UserError,
+    authors do. Images are taken as they lie; who aligned them may be said in ``aligner.txt``.
+    An image of the lists that is not under ``Data/Images`` is a failure. Raises UserError,
     with file and line, for a row of another form, an index outside its list, an image with
     itself, splits other than 01 to 10 or of unequal size, and where Data or Protocol is missing.
     """
@@ -56,6 +58,7 @@ def read(root: Path, name: str) -> Benchmark:
         stamp=read_image.stamp,
         where=images,
         part=part,
+        notes=(only_resized(root),),
     )
     return replace(whole, pairs=(*whole.pairs, *_splits_of(whole.pairs[0])))
 

@@ -17,7 +17,7 @@ from urface.benchmarks.cell import (
     without,
 )
 from urface.benchmarks.judge_pairs import complement
-from urface.benchmarks.search import Search
+from urface.benchmarks.search import MOST_KEPT, Search
 from urface.metrics.bootstrap import RESAMPLES, bootstrap_interval_by_subject, rate_by_subject
 from urface.metrics.identification import SearchOutcomes, tpir_at_fpir
 from urface.metrics.intervals import Rate, clopper_pearson, rate
@@ -63,9 +63,13 @@ def judge_search(
 
 
 def kept_for(task: SearchTask, comparisons: int) -> int:
-    """How many of the highest scores of two people the measures of ``task`` need."""
-    wanted = [at for kind, at in map(parse_measure, task.measures) if kind in ("tar", "fnmr")]
-    return max((allowed_errors(at, comparisons) + 1 for at in wanted), default=0)
+    """How many of the highest scores of two people the measures of ``task`` need.
+
+    One that needs over MOST_KEPT is left out: its cell is withheld.
+    """
+    rates = [at for kind, at in map(parse_measure, task.measures) if kind in ("tar", "fnmr")]
+    wanted = (allowed_errors(at, comparisons) + 1 for at in rates)
+    return max((count for count in wanted if count <= MOST_KEPT), default=0)
 
 
 def _cell(judged: _Judged, name: str) -> Cell:
@@ -127,6 +131,10 @@ def _at_far(judged: _Judged, name: str, at: float) -> Cell:
         return without(task.name, name, 0, 0, NO_MATED)
     reason = why_unsupported(at, search.impostors, "impostor pairs")
     if reason:
+        return without(task.name, name, trials, failures, reason)
+    most = allowed_errors(at, len(task.probes) * len(task.gallery)) + 1
+    if most > MOST_KEPT:
+        reason = f"{most:,} false accepts are too many to hold at once, of at most {MOST_KEPT:,}"
         return without(task.name, name, trials, failures, reason)
     allowed = allowed_errors(at, search.impostors)
     genuine = search.mate[~np.isnan(search.mate)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from urface.benchmarks.aligner import only_resized
 from urface.benchmarks.benchmark import Benchmark
 from urface.benchmarks.image_pairs import FOLDS, ListedPairs, pairs_of_images, stem
 from urface.benchmarks.verification_set import find_bin
@@ -29,6 +30,7 @@ def read(root: Path, name: str) -> Benchmark:
     ``root`` is a tar of ``Name/Name_0001.jpg`` (in any folder, of any ending), with the list of pairs in
     it or beside it; or a folder that holds the list and either the people's folders, or one
     folder or tar of them. The list is ``<name>_pairs.txt`` or ``pairs.txt``.
+    Images are taken as they lie; who aligned them may be said in ``aligner.txt``, beside the list.
     A pair's image that is not there is a failure. Raises UserError where list or images are missing
     or ambiguous, for a line of the list that is not a pair, and for other than 10 folds.
     """
@@ -62,6 +64,7 @@ def read(root: Path, name: str) -> Benchmark:
         _person,
         where=faces.name,
         stamp=stamp_of(faces.read_bytes),
+        notes=(only_resized(root.parent if root.is_file() else root),),
     )
 
 

@@ -74,10 +74,11 @@ def pool(
     without any image stays, as a failure.
 
     quality [N] is the detector's score of each image, wanted for ``detector_weights``. With
-    ``with_variance`` the variance of a mean with weights w is sum w^2 v / (sum w)^2, that of the inverse
-    variance 1 / sum (1 / v). With ``spread`` alone it is the mean of that over the dimensions, which says
-    how unsure a template is and takes little memory, NaN where an image's is no variance (pooling by inverse
-    variance keeps the dimensions). Raises UserError where a score or a variance is wanted and missing.
+    ``with_variance`` the variance of a mean with weights w is sum w^2 v / (sum w)^2, where w counts the
+    length too if it is kept; with w = 1 / v and length 1 that is 1 / sum (1 / v). With ``spread`` alone it is
+    the mean of that over the dimensions, which says how unsure a template is and takes little memory, NaN
+    where an image's is no variance (pooling by inverse variance keeps the dimensions). Raises UserError
+    where a score or a variance is wanted and missing.
     """
     if pooling.method == "inverse_variance" and pooling.detector_weights:
         raise UserError(
@@ -214,16 +215,17 @@ class _Sums:
         shape = (len(groups), len(faces.vectors))
         once = csr_array((weight, (local, row)), shape=shape)
         vectors, reach = faces.vectors, faces.lengths
+        weighs = faces.lengths[:, :, None]  # of a direction, beside ``weight``
         if method == "inverse_variance":
             assert faces.variance is not None
             precision = 1.0 / faces.variance
             vectors = vectors * precision
             reach = np.sqrt(np.einsum("nkd,nkd->nk", vectors, vectors))
-            self._add("precision", groups, once, precision)
-        elif faces.variance is not None:
+            weighs = weighs * precision
+        if faces.variance is not None:
             twice = csr_array((weight**2, (local, row)), shape=shape)
-            self._add("spread", groups, twice, faces.variance)
-            self._add("weight", groups, once, np.ones((len(faces.vectors), 1)))
+            self._add("spread", groups, twice, weighs**2 * faces.variance)
+            self._add("weight", groups, once, weighs)
         self._add("vectors", groups, once, vectors)
         self._add("reach", groups, once, reach)
 
@@ -256,7 +258,8 @@ class _Sums:
 
     def _variances(self) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):  # of templates that are lost
-            if "precision" in self.sums:
-                return 1.0 / self.sums["precision"]
-            spread: np.ndarray = self.sums["spread"] / self.sums["weight"] ** 2
+            parts = self.sums["reach"].shape[1]
+            split = (len(self.several), parts, -1)
+            weight = self.sums["weight"].reshape(split)
+            spread: np.ndarray = self.sums["spread"].reshape(split) / weight**2
             return spread

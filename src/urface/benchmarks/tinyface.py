@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from urface.benchmarks.aligner import as_they_lie
 from urface.benchmarks.benchmark import NOBODY, Benchmark, ImageSet, SearchTask, Templates
 from urface.benchmarks.face_crops import AsTheyLie
-from urface.data.decode import read_capped
 from urface.data.matlab import read_variables
 from urface.data.source import is_image_name
 from urface.types import UserError
@@ -21,8 +21,6 @@ from urface.types import UserError
 MEASURES = ("map", "rank1", "rank5", "rank10", "rank20")
 DISTRACTOR = -100  # the identity that the official script gives the gallery's strangers
 WHOLE = (3_728, 4_443, 153_428)
-ALIGNER = "aligner.txt"
-LONGEST = 200  # bytes of the aligner's name
 
 
 def read(root: Path, name: str) -> Benchmark:
@@ -97,23 +95,10 @@ def _list_strangers(folder: Path) -> list[str]:
 
 
 def _notes(base: Path, counts: tuple[int, int, int]) -> list[str]:
-    notes = [f"images as they lie, aligner: {_aligner(base)}; alignment dominates this benchmark"]
+    notes = [f"{as_they_lie(base)}; alignment dominates this benchmark"]
     if counts != WHOLE:
         notes.append(
             "{:,} probes, {:,} matches, {:,} distractors; the whole test has "
             "{:,}, {:,} and {:,}".format(*counts, *WHOLE)
         )
     return notes
-
-
-def _aligner(base: Path) -> str:
-    try:
-        text = read_capped(base / ALIGNER, LONGEST).decode()
-    except FileNotFoundError:
-        return f"not recorded (write its name into {ALIGNER})"
-    except (OSError, UnicodeDecodeError):
-        raise UserError(f"{base / ALIGNER}: not readable as a line of text") from None
-    line = text.strip()
-    if len(text) > LONGEST or not line or not line.isprintable():
-        raise UserError(f"{base / ALIGNER}: expected one line of up to {LONGEST} letters")
-    return line

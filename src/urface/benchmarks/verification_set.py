@@ -84,12 +84,13 @@ def _distinct(images: Sequence[bytes]) -> tuple[list[int], np.ndarray]:
     number_of: dict[bytes, int] = {}
     first: list[int] = []
     image: list[int] = []
-    for place, data in enumerate(images):
-        digest = hashlib.sha256(data).digest()
-        if digest not in number_of:
-            number_of[digest] = len(first)
+    for place, data in enumerate(
+        images
+    ):  # bytes remember their hash: one named again costs nothing
+        number = number_of.setdefault(data, len(first))
+        if number == len(first):
             first.append(place)
-        image.append(number_of[digest])
+        image.append(number)
     return first, np.array(image, np.int64)
 
 

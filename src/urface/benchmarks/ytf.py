@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from urface.benchmarks.aligner import only_resized
 from urface.benchmarks.benchmark import Benchmark, ImageSet, PairTask, Templates
 from urface.benchmarks.image_pairs import (
     FOLDS,
@@ -23,8 +24,13 @@ from urface.data.source import is_image_name
 from urface.types import UserError
 
 LIST, CORRECTED = "splits.txt", "splits_corrected.txt"
+WHOLE_FRAMES = "frame_images_DB"
 # Folder of the frames, and what their names begin with: the aligned ones first.
-FRAMES = {"aligned_images_DB": "aligned_detect_", "frame_images_DB": ""}
+FRAMES = {"aligned_images_DB": "aligned_detect_", WHOLE_FRAMES: ""}
+NOT_ALIGNED = (
+    "WHOLE FRAMES, NOT FACES: those of frame_images_DB are only resized unless faces were cut out of them "
+    "and aligned before: do not compare these numbers with others"
+)
 VIDEO = re.compile(r"([^/\\\0]+)/(\d{1,9})", re.ASCII)
 
 
@@ -37,6 +43,7 @@ class _Splits:
     same: np.ndarray
     fold: np.ndarray
     changed: int
+    columns: int
 
 
 def read(root: Path, name: str) -> Benchmark:
@@ -66,7 +73,13 @@ def read(root: Path, name: str) -> Benchmark:
     empty = np.setdiff1d(np.arange(len(videos)), template)
     image = np.concatenate([np.arange(len(paths)), np.full(len(empty), -1)]).astype(np.int64)
     entries = np.concatenate([template, empty]).astype(np.int64)
-    notes = [f"frames of {folder.name}, pairs of {listing.name}"]
+    notes = [
+        *([NOT_ALIGNED] if folder.name == WHOLE_FRAMES else []),
+        f"frames of {folder.name}, pairs of {listing.name}",
+        only_resized(root),
+    ]
+    if listing.name == CORRECTED and splits.columns > 5:
+        notes.append(f"labels are column 6 of {CORRECTED}: that it is the corrected one is unsure")
     if splits.changed:
         notes.append(f"{splits.changed} labels changed by the errata")
     return Benchmark(
@@ -116,7 +129,7 @@ def _read_splits(path: Path) -> _Splits:
         _check_numbers(path, np.array(pair, np.int64))
     if all(same) or not any(same):
         raise UserError(f"{path}: all its pairs are of one kind: both are needed")
-    return _Splits(left, right, np.array(same, bool), folds, changed)
+    return _Splits(left, right, np.array(same, bool), folds, changed, columns)
 
 
 def _check_splits(path: Path, fold: np.ndarray) -> None:

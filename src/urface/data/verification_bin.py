@@ -23,6 +23,8 @@ from urface.types import UserError
 
 MAX_FILE_BYTES = 1 << 30  # the largest of the field have 110 MB
 PROTOCOL = 4
+# An image of several pairs may stand in a file once and be named by each of them, within reason.
+MOST_TIMES, ALWAYS_BYTES = 16, 1 << 26
 
 
 class VerificationSet(NamedTuple):
@@ -36,7 +38,8 @@ def read_verification_bin(path: str | Path) -> VerificationSet:
     """The pairs of a ``.bin`` as Python 2 or 3 wrote it, with images as bytes or NumPy uint8 arrays.
 
     No code of the file is run. Raises UserError, naming the file, for anything else than such pairs: a
-    global, a type or an instruction that they do not need, lengths that do not fit, and limits passed.
+    global, a type or an instruction that they do not need, lengths that do not fit, and limits passed:
+    images that together have over MOST_TIMES the bytes of the file, and over ALWAYS_BYTES, among them.
     The images are not decoded here.
     """
     file = Path(path)
@@ -56,7 +59,7 @@ def read_verification_bin(path: str | Path) -> VerificationSet:
     except Exception as error:
         # An unpickler trips over a malformed stack in a dozen ways, all of which mean the same.
         raise UserError(f"{file}: not a readable pickle ({type(error).__name__})") from None
-    return _checked(loaded, str(file))
+    return _checked(loaded, str(file), max(ALWAYS_BYTES, MOST_TIMES * len(data)))
 
 
 def write_verification_bin(
@@ -142,7 +145,8 @@ class _Inert(pickle.Unpickler):
         raise UserError("a text that does not spell bytes")
 
 
-def _checked(loaded: object, name: str) -> VerificationSet:
+def _checked(loaded: object, name: str, most: int) -> VerificationSet:
+    """The pairs in ``loaded``, whose images may have ``most`` bytes together."""
     if type(loaded) is not tuple or len(loaded) != 2 or type(loaded[0]) is not list:
         raise UserError(f"{name}: expected a pair (list of images, list of same or not)")
     bins, flags = loaded
@@ -170,6 +174,12 @@ def _checked(loaded: object, name: str) -> VerificationSet:
             raise UserError(f"{name}: image {number}: {error}") from None
         if not 0 < len(image) <= DEFAULT_LIMITS.max_bytes:
             raise UserError(f"{name}: image {number} has {len(image):,} bytes")
+        most -= len(image)
+        if most < 0:
+            raise UserError(
+                f"{name}: it names the same images again and again: they would unpack to over "
+                f"{MOST_TIMES} times the file"
+            )
         images.append(image)
     return VerificationSet(images, same)
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from urface.recognisers.convert_weights import digest_of
 from urface.recognisers.recogniser import Features, Preprocessing
+from urface.recognisers.unpacked_size import check_unpacked, parquet_keys, parquet_size
 from urface.types import UserError
 
-LARGEST = 64 << 30  # bytes of all arrays together
 COLUMNS = ("features", "confidence", "variance")
 KEY_COLUMNS = ("key", "keys", "path")
 # What a damaged zip ends in.
@@ -190,13 +190,9 @@ def _npz(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            if sum(info.file_size for info in members.values()) > LARGEST:
-                raise UserError(f"{path}: unpacks to more than {LARGEST >> 30} GiB")
-            found = {
-                name: _array(path, archive, members[name])
-                for name in (*COLUMNS, "keys")
-                if name in members
-            }
+            wanted = {name: members[name] for name in (*COLUMNS, "keys") if name in members}
+            check_unpacked(path, sum(info.file_size for info in wanted.values()))
+            found = {name: _array(path, archive, info) for name, info in wanted.items()}
     except (*UNREADABLE, ValueError) as error:
         if isinstance(error, UserError):
             raise
@@ -244,7 +240,8 @@ def _parquet(path: Path) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
     try:
-        schema = pq.read_schema(path)
+        file = pq.ParquetFile(path)
+        schema = file.schema_arrow
         names = set(schema.names)
         key = next((name for name in KEY_COLUMNS if name in names), None)
         lists = [n for n in schema.names if pa.types.is_fixed_size_list(schema.field(n).type)]
@@ -255,8 +252,9 @@ def _parquet(path: Path) -> dict[str, Any]:
                 "fixed length"
             )
         wanted = {main: "features", **{n: n for n in COLUMNS[1:] if n in names}}
-        table = pq.read_table(path, columns=[key, *wanted])
-        keys = [str(value) for value in table.column(key).to_pylist()]
+        check_unpacked(path, parquet_size(file, [key, *wanted]))
+        keys = parquet_keys(path, file, key)
+        table = file.read(columns=list(wanted))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"{path}: not a readable Parquet ({' '.join(str(error).split())})"
