@@ -74,7 +74,8 @@ def pool(
 
     quality [N] is the detector's score of each image, wanted for ``detector_weights``. With
     ``with_variance`` the variance of a mean with weights w is sum w^2 v / (sum w)^2, where w counts the
-    length too if it is kept; with w = 1 / v and length 1 that is 1 / sum (1 / v). Raises UserError where a score or a variance is wanted and missing.
+    length too if it is kept; with w = 1 / v and length 1 that is 1 / sum (1 / v). Raises UserError where a
+    score or a variance is wanted and missing.
     """
     if pooling.method == "inverse_variance" and pooling.detector_weights:
         raise UserError(
