@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from urface.recognisers.convert_weights import digest_of
+from urface.recognisers.feature_keys import RowsByKey
 from urface.recognisers.recogniser import Features, Preprocessing
 from urface.recognisers.unpacked_size import check_unpacked, parquet_keys, parquet_size
 from urface.types import UserError
@@ -50,7 +51,7 @@ class FeaturesFile:
         self._stored = stored
         self.parts = stored.parts
         self.has_variance = stored.variance is not None
-        self._row = {key: row for row, key in enumerate(stored.keys)}
+        self._row = RowsByKey(stored.keys)
         if len(self._row) != len(stored.keys):
             seen: set[str] = set()
             twice = next(key for key in stored.keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
