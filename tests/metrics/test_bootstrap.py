@@ -24,7 +24,8 @@ def slow_means(values: np.ndarray, pairs: np.ndarray, resamples: int, seed: int)
         times = {name: int((draws == i).sum()) for i, name in enumerate(names)}
         total = weighted = 0.0
         for value, (a, b) in zip(values.tolist(), pairs.tolist(), strict=True):
-            weight = times[a] if a == b else times[a] * times[b]
+            people = len(names)
+            weight = times[a] if a == b else times[a] * times[b] * people / (people - 1)
             total += weight
             weighted += weight * value
         if total:
@@ -39,6 +40,18 @@ def test_resampled_means_equal_a_loop_over_pairs() -> None:
         values = rng.normal(size=40)
         fast = resampled_means(values, pairs, resamples=30, seed=seed)
         assert fast == pytest.approx(slow_means(values, pairs, 30, seed), abs=1e-12)
+
+
+def test_among_few_people_neither_kind_of_pair_weighs_more_than_it_does_in_the_data() -> None:
+    """The share of genuine pairs is the same in the mean of many resamples as in the data."""
+    people = 6
+    pairs = np.array([(a, b) for a in range(people) for b in range(a, people)])
+    genuine = (pairs[:, 0] == pairs[:, 1]).astype(float)
+    weights = resampled_means(genuine, pairs, resamples=40_000, seed=0)
+    # With S people all S^2 ordered pairs but the S of one person are of two: the share is a ratio, so
+    # its mean is near and not at it.
+    assert weights.mean() == pytest.approx(genuine.mean(), abs=0.02)
+    assert np.median(weights) == pytest.approx(genuine.mean(), abs=0.02)
 
 
 def test_one_subject_per_trial_is_a_pair_with_itself() -> None:

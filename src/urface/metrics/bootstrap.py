@@ -1,9 +1,9 @@
 """Intervals that draw people, not pairs: pairs that share a person are not independent.
 
 Subjects are drawn with replacement; a pair of two people weighs the product of how often each was
-drawn, a pair of one person's images how often that person was. With S subjects the sums of all B
-resamples are products of a [B, S] matrix with sparse [S, S] ones, so no pair is visited per
-resample.
+drawn, times S / (S - 1) for S people, a pair of one person's images how often that person was. The
+sums of all B resamples are products of a [B, S] matrix with sparse [S, S] ones, so no pair is visited
+per resample.
 """
 
 from __future__ import annotations
@@ -235,10 +235,15 @@ def _sums_by_subject(
 
 
 def _weighted(drawn: np.ndarray, own: np.ndarray, between: csr_array) -> np.ndarray:
-    """[B] sum of m_i own_i + m_i m_j between_ij, with m the rows of ``drawn`` [B, S]."""
+    """[B] sum of m_i own_i + S / (S - 1) m_i m_j between_ij, with m the rows of ``drawn`` [B, S].
+
+    The draws of two people are not independent: the mean of their product is (S - 1) / S, which would make
+    pairs of one person weigh too much among few people.
+    """
     total: np.ndarray = drawn @ own
     if between.nnz:
-        total = total + np.einsum("bs,bs->b", drawn @ between, drawn)
+        people = drawn.shape[1]
+        total = total + np.einsum("bs,bs->b", drawn @ between, drawn) * (people / (people - 1))
     return total
 
 
