@@ -15,6 +15,7 @@ from urface.benchmarks.registry import Entry
 from urface.benchmarks.result import read_results
 from urface.cli import main
 from urface.commands import evaluate_benchmarks
+from urface.recognisers.recogniser import Features
 from urface.types import UserError
 
 PAIRS = (all_pairs(np.arange(40) % 8, ("accuracy", "tar@0.1")),)
@@ -192,3 +193,23 @@ def test_counts_that_do_not_add_up_end_the_command_with_an_error(
     line = refused(capsys, "one", "--benchmark", "lfw", "--data", data, "-o", out)
     assert "the result is not written" in line
     assert not (out / "results.json").exists()
+
+
+def test_a_flat_uncertainty_ends_with_2_and_loses_nothing(
+    models, data, tmp_path, capsys, monkeypatch
+):
+    def constant(self: Fake, images, keys):
+        features = learned(self, images, keys)
+        flat = np.full_like(features.variance, 0.01)
+        return Features(features.vectors, features.parts, 1 / flat, flat)
+
+    learned = Fake.features
+    out = tmp_path / "out"
+    arguments = ["evaluate", "one", "--benchmark", "lfw", "--data", str(data), "-o", str(out)]
+    assert main(arguments) == 0
+    assert "CHECK FAILED" not in capsys.readouterr().err
+    monkeypatch.setattr(Fake, "features", constant)
+    models["one"].digest = "f" * 64
+    assert main(arguments) == 2
+    assert "CHECK FAILED. lfw, one, cosine, all: " in capsys.readouterr().err
+    assert read_results(out / "results.json")[0].model["digest"] == "f" * 64

@@ -66,10 +66,11 @@ def run(arguments: list[str]) -> int:
     write_report(results, folder, tables)
     shown = [*(tables or [results_table(results)]), *beside_tables(results)]
     print("\n".join(markdown(table) for table in shown))
-    for line in failed_checks(results):
+    failed = failed_checks(results)
+    for line in failed:
         note(line)
     note(f"{folder}: results.json, table.md, table.tex, table.html")
-    return 0
+    return 2 if failed else 0
 
 
 def _parser() -> CommandParser:
