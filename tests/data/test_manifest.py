@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mutation import SLOWEST
+from mutation import refused as mutations_refused
 from urface.data.decode import encode_png
 from urface.data.manifest import parse_manifest, read_manifest, write_manifest
 from urface.data.open import open_faces
@@ -177,3 +179,19 @@ def test_arbitrary_bytes_are_refused_not_raised(data: bytes) -> None:
         for prefix in (b"", b"path,identity,x\n"):
             with contextlib.suppress(UserError):
                 parse_manifest(prefix + data, name)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("rounds", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_a_mutated_manifest_is_read_or_refused_in_a_line(
+    ending: str, rounds: int, tmp_path: Path
+) -> None:
+    path = tmp_path / f"m.{ending}"
+    write_manifest(path, KEYS, ["al", "bo", "bo"], ["smiling", "young"], VALUES)
+    good = path.read_bytes()
+    parse_manifest(good, path.name)
+    errors, slowest = mutations_refused(
+        rounds, 31, [good], lambda data: parse_manifest(data, f"m.{ending}")
+    )
+    assert errors > rounds // 20
+    assert slowest < SLOWEST

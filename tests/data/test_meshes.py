@@ -148,3 +148,13 @@ def test_with_poses_only_the_turned_images_change_and_are_labelled(tmp_path: Pat
     np.testing.assert_array_equal(variations[:, 2], meshes.ok.astype(np.float32))
     changed = (images != plain).any((1, 2, 3))
     np.testing.assert_array_equal(changed, meshes.ok)
+
+
+def test_names_that_are_not_text_are_refused_in_a_line(tmp_path: Path) -> None:
+    path = written(tmp_path / "m.parquet")
+    table = pq.read_table(path)
+    damaged = pa.array([b"\xa7" * (1 + n) for n in range(COUNT)]).cast(pa.string(), safe=False)
+    assert damaged.type == pa.string()
+    write_meshes(path, table.set_column(0, SCHEMA.field("path"), damaged))
+    with pytest.raises(UserError, match="not a readable Parquet file"):
+        open_meshes(str(path), source())

@@ -185,8 +185,9 @@ def _parse_numbers(
 def _read_parquet(data: bytes, name: str, needed: Sequence[str]) -> Table:
     try:
         table = pq.read_table(pa.BufferReader(data))
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        table.validate(full=True)  # texts that are not UTF-8 come through reading as they are
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{name}: not a readable Parquet file ({reason})") from None
     _check_columns(table.column_names, name, needed)
     numbers: dict[str, np.ndarray] = {}

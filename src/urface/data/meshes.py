@@ -99,8 +99,9 @@ def read_table(path: str | Path) -> pa.Table:
         raise UserError(f"{file}: no such file: `urface data landmarks` writes one")
     try:
         table = pq.read_table(file)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        table.validate(full=True)  # texts that are not UTF-8 come through reading as they are
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{file}: not a readable Parquet file ({reason})") from None
     if not table.schema.equals(SCHEMA):
         raise UserError(
