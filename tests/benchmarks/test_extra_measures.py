@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,9 +52,13 @@ def test_a_rate_that_needs_too_many_scores_is_withheld_and_the_others_are_not(
 
 
 def test_the_fields_reading_of_tar_is_given_by_its_name():
-    pytest.importorskip("urface.metrics.conventions", reason="the field's variants are not there")
     options = Options(measures=("tar_nearest@0.1", "tar@0.1"))
     result = evaluate(benchmark(pairs=PAIRS), Fake(), options, progress=False)
     nearest, ours = result.cell("all", "tar_nearest@0.1"), result.cell("all", "tar@0.1")
     assert nearest.trials == ours.trials
     assert abs(nearest.value - ours.value) < 0.2
+    assert nearest.threshold_from.startswith("same set (tar_nearest@0.1 of all reaches a FAR of ")
+    strict = replace(PAIRS[0], measures=("tar_nearest@1e-6",))
+    (cell,) = evaluate(benchmark(pairs=(strict,)), Fake(), Options(), progress=False).cells
+    assert cell.value is not None
+    assert "not supported" in cell.threshold_from

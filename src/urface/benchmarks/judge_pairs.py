@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +18,7 @@ from urface.benchmarks.cell import (
     without,
 )
 from urface.metrics.bootstrap import rate_by_subject
+from urface.metrics.conventions import tar_at_nearest_far
 from urface.metrics.curves import auc, eer
 from urface.metrics.intervals import Rate
 from urface.metrics.verification import kfold_accuracy, tar_at_far
@@ -91,10 +91,12 @@ def _cell(
 
 
 def _at_nearest_far(task: PairTask, name: str, scores: np.ndarray) -> Cell:
-    """The field's reading, by its name: the FAR may lie above the target."""
-    conventions = importlib.import_module("urface.metrics.conventions")
-    found = conventions.tar_at_nearest_far(scores, task.same, parse_measure(name)[1])
-    return of_rate(task.name, name, found.tar, threshold=found.threshold, threshold_from=SAME_SET)
+    """The field's reading, by its name: the FAR may lie above the target, and the cell says where it lies."""
+    found = tar_at_nearest_far(scores, task.same, parse_measure(name)[1])
+    words = f"{SAME_SET} ({name} of {task.name} reaches a FAR of {found.far.format(2)}"
+    words += ", above its target" if found.overshoots else ""
+    words += f"; {found.reason})" if found.reason else ")"
+    return of_rate(task.name, name, found.tar, threshold=found.threshold, threshold_from=words)
 
 
 def _at_far(
