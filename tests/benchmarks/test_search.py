@@ -14,6 +14,7 @@ from urface.benchmarks.judge import check_search
 from urface.benchmarks.judge_search import average_precisions, judge_search, kept_for
 from urface.benchmarks.pool import Pooled
 from urface.benchmarks.search import Search, search
+from urface.metrics.average_precision import average_precisions as metric_average_precisions
 from urface.metrics.identification import search_outcomes, tpir_at_fpir
 from urface.types import UserError
 
@@ -126,7 +127,6 @@ def test_average_precision_is_that_of_a_sorted_list(seed):
 
 
 def test_streamed_average_precision_is_that_of_the_metric():
-    metric = pytest.importorskip("urface.metrics.average_precision", reason="it is not there")
     pooled, subjects, task = drawn(1, ties=True)
     scores = matrix(pooled, task)
     met, _ = judged(pooled, subjects, task)
@@ -134,7 +134,7 @@ def test_streamed_average_precision_is_that_of_the_metric():
     names = subjects.copy()
     names[names == NOBODY] = 1000 + np.arange((names == NOBODY).sum())
     probes = names[task.probes][mated]
-    expected, _ = metric.average_precisions(scores[mated], probes, names[task.gallery])
+    expected, _ = metric_average_precisions(scores[mated], probes, names[task.gallery])
     np.testing.assert_allclose(average_precisions(met)[mated], expected, atol=1e-12)
 
 
