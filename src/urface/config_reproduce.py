@@ -42,6 +42,7 @@ class ReproduceSettings:
     test_meshes     .parquet of face meshes of the test images, for the conditions pose and yaw
     cosface_margin  in cosine, of the rows with one embedding at a constant scale
     arcface_margin  in radians
+    jobs            trainings at a time, each in a process of its own with its share of the cores
     resamples       of the test people, for intervals and paired tests
     out             folder for models, embeddings, tables and report.html
     """
@@ -56,6 +57,7 @@ class ReproduceSettings:
     test_meshes: str = ""
     cosface_margin: float = 0.3
     arcface_margin: float = 0.4
+    jobs: int = 1
     resamples: int = 2000
     out: str = "runs/reproduce"
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
@@ -70,6 +72,7 @@ class ReproduceSettings:
                 len(set(values)) == len(values) > 0, f"{name} must name each one once: {values}"
             )
         require("clean" in self.conditions, "conditions must hold clean: galleries are clean faces")
+        require(self.jobs >= 1, f"jobs must be at least 1, got {self.jobs}")
         require(self.gallery_images >= 1, "gallery_images must be at least 1")
         require(self.resamples >= 100, "resamples must be at least 100")
         named = [bool(self.train), bool(self.test_lfw), bool(self.pairs)]

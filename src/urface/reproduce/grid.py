@@ -21,6 +21,7 @@ from urface.evaluation.quality import embed_with_norms, signs_of_all
 from urface.reproduce.faces import ReproductionFaces
 from urface.reproduce.measured import Key
 from urface.reproduce.rows import ROWS, Row
+from urface.reproduce.side_by_side import train_side_by_side
 from urface.training.train import MODEL, train
 
 Rows = list[tuple[str, Row]]
@@ -69,6 +70,10 @@ def train_models(
 ) -> dict[str, Path]:
     """Train each distinct model of the rows for every seed; name -> model file."""
     todo = plans(settings, rows)
+    if settings.jobs > 1:
+        jobs = {name: (plan.settings, plan.embedding) for name, plan in todo.items()}
+        train_side_by_side(jobs, settings.jobs, progress)
+        progress = False  # what follows finds each of them trained
     for number, (name, plan) in enumerate(todo.items(), start=1):
         say(progress, f"[{number}/{len(todo)}] training {name}")
         train(plan.settings, faces.train, progress, plan.embedding)

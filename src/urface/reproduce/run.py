@@ -30,7 +30,7 @@ from urface.reproduce.rows import check_variations, chosen
 from urface.types import UserError
 
 # What a reproduction may be grown by: each model and each judgement knows what it was made from.
-FREE = ("rows", "seeds", "conditions", "gallery_images", "test_meshes", "resamples")
+FREE = ("rows", "seeds", "conditions", "gallery_images", "test_meshes", "jobs", "resamples")
 
 
 def reproduce(settings: ReproduceSettings, command: str = "", progress: bool = True) -> Path:
