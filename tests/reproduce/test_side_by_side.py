@@ -105,7 +105,8 @@ def test_sigterm_makes_every_training_save_and_ends_with_143(
     logs = [tmp_path / name / "log.jsonl" for name in ("a", "b")]
     deadline = time.monotonic() + 120
     while not all(log.is_file() and log.stat().st_size for log in logs):
-        assert process.poll() is None and time.monotonic() < deadline
+        assert process.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143

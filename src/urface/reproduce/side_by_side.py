@@ -44,24 +44,25 @@ def train_side_by_side(jobs: dict[str, Job], at_once: int, progress: bool) -> No
             while waiting or running:
                 for name in [name for name, job in waiting.items() if _ready(job)]:
                     if len(running) < at_once:
-                        process = context.Process(target=_train, args=waiting.pop(name), name=name)
-                        process.start()
-                        running[name] = process
+                        running[name] = context.Process(target=_train, args=waiting.pop(name))
+                        running[name].start()
                 bar.set_postfix_str(", ".join(running))
                 wait([process.sentinel for process in running.values()], LOOK_EVERY)
                 if termination.requested:
                     raise StopRequested("stopped by a signal; run again to go on")
                 for name in [name for name, process in running.items() if not process.is_alive()]:
-                    process = running.pop(name)
-                    process.join()
-                    if process.exitcode != 0:
-                        raise UserError(f"training {name} ended with {process.exitcode}, see above")
+                    ended = running.pop(name)
+                    ended.join()
+                    if ended.exitcode != 0:
+                        raise UserError(
+                            f"training {name} ended with {ended.exitcode}, see above; run again to go on"
+                        )
                     bar.update()
         finally:
-            for process in running.values():
-                process.terminate()
-            for process in running.values():
-                process.join()
+            for left in running.values():
+                left.terminate()
+            for left in running.values():
+                left.join()
 
 
 def _done(job: Job) -> bool:
