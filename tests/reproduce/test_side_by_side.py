@@ -103,12 +103,16 @@ def test_sigterm_makes_every_training_save_and_ends_with_143(
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     logs = [tmp_path / name / "log.jsonl" for name in ("a", "b")]
-    deadline = time.monotonic() + 120
-    while not all(log.is_file() and log.stat().st_size for log in logs):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 143
+    try:
+        deadline = time.monotonic() + 300
+        while not all(log.is_file() and log.stat().st_size for log in logs):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 143
+    finally:
+        process.kill()
+        process.wait()
     for name in ("a", "b"):
         assert list((tmp_path / name / "checkpoints").glob("step_*/manifest.sha256"))

@@ -44,9 +44,9 @@ def train_side_by_side(jobs: dict[str, Job], at_once: int, progress: bool) -> No
             while waiting or running:
                 for name in [name for name, job in waiting.items() if _ready(job)]:
                     if len(running) < at_once:
+                        bar.set_postfix_str(", ".join([*running, name]))
                         running[name] = context.Process(target=_train, args=waiting.pop(name))
                         running[name].start()
-                bar.set_postfix_str(", ".join(running))
                 wait([process.sentinel for process in running.values()], LOOK_EVERY)
                 if termination.requested:
                     raise StopRequested("stopped by a signal; run again to go on")
