@@ -1,7 +1,7 @@
 # make demo [TORCH_INDEX=<PyTorch's CPU index>]   make test   make help
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-faces demo paper test test-slow check clean
+.PHONY: help setup setup-dev setup-faces demo paper bench test test-slow check clean
 export PYTHON TORCH_INDEX
 BIN := .venv/bin
 # Two workers on two cores: torch in each must not ask for both, or they fight.
@@ -26,6 +26,9 @@ demo: setup     ## train on built-in synthetic faces, write runs/demo/report.htm
 paper: setup-faces ## Tables 1 and 2, the ablation and all figures on synthetic faces, in runs/paper-small
 	@$(BIN)/urface reproduce --recipe paper-small
 	@$(BIN)/urface figures runs/paper-small -o runs/paper-small/figures
+
+bench: setup-faces ## every figure of speed beside its target, in runs/bench/figures.md (an idle machine, 30 minutes)
+	@$(BIN)/python bench/all.py
 
 check: setup-dev ## style, types and import layers
 	@$(BIN)/ruff check .
