@@ -14,6 +14,7 @@ from urface.evaluation.outcomes import Outcomes, TestProtocol
 from urface.models.files import load_model
 from urface.reproduce import reproduce
 from urface.reproduce.illustrations.material import material_of_run
+from urface.reproduce.run import check_same
 from urface.types import UserError
 
 ROWS = ("cosface", "pfe", "cosface_va", "confidence", "confidence_pa")
@@ -112,3 +113,16 @@ def test_a_row_whose_variations_are_missing_is_refused_before_anything_is_traine
     with pytest.raises(UserError, match="row all decorrelates"):
         reproduce(plan(rows=("cosface", "all")), progress=False)
     assert not (tmp_path / "out" / "models").exists()
+
+
+def test_another_number_of_threads_or_jobs_is_the_same_reproduction(
+    plan: Plan, tmp_path: Path
+) -> None:
+    settings = plan()
+    settings.settings.run.threads, settings.jobs = 1, 1
+    check_same(tmp_path, settings)
+    settings.settings.run.threads, settings.jobs = 2, 2
+    check_same(tmp_path, settings)
+    settings.settings.optim.epochs += 1
+    with pytest.raises(UserError, match="other settings"):
+        check_same(tmp_path, settings)

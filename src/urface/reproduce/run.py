@@ -27,6 +27,7 @@ from urface.reproduce.measured import Measured
 from urface.reproduce.meshes import train_meshes, turn_test_faces
 from urface.reproduce.references import judge_references
 from urface.reproduce.rows import check_variations, chosen
+from urface.training.loop import FREE as FREE_OF_RUN
 from urface.types import UserError
 
 # What a reproduction may be grown by: each model and each judgement knows what it was made from.
@@ -90,18 +91,21 @@ def check_same(out: Path, settings: ReproduceSettings) -> None:
     """Remember the settings of ``out`` at the first run; refuse others later."""
     path = out / "reproduce.json"
     now = json.loads(json.dumps(as_dict(settings)))
-    for values in (now, now["settings"]["run"], now["settings"]["data"]):
-        values.pop("out", None)
-    now["settings"]["data"].pop("train", None)
-    for name in FREE:
-        now.pop(name)
-    if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if {name: value for name, value in before.items() if name not in FREE} != now:
-            raise UserError(
-                f"{out} holds a reproduction with other settings: choose another out, or delete it"
-            )
-    write_atomic(path, json.dumps(now, indent=1))
+    if path.is_file() and fixed(json.loads(path.read_text(encoding="utf-8"))) != fixed(now):
+        raise UserError(
+            f"{out} holds a reproduction with other settings: choose another out, or delete it"
+        )
+    write_atomic(path, json.dumps(fixed(now), indent=1))
+
+
+def fixed(values: dict[str, Any]) -> dict[str, Any]:
+    """The settings that one reproduction keeps from its first run to its last."""
+    kept = {name: value for name, value in values.items() if name not in (*FREE, "out")}
+    settings = dict(kept["settings"])
+    for group, free in (("run", FREE_OF_RUN["run"]), ("data", {"train"})):
+        part = settings[group]
+        settings[group] = {name: value for name, value in part.items() if name not in free}
+    return {**kept, "settings": settings}
 
 
 def seconds_before(out: Path) -> dict[str, float]:
