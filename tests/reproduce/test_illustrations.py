@@ -38,6 +38,8 @@ from urface.reproduce.illustrations.growth import grown
 from urface.reproduce.illustrations.illustrate import WAYS
 from urface.reproduce.illustrations.material import first_pairs, material_of_run
 from urface.reproduce.illustrations.training_samples import nearest_original_is_same
+from urface.reproduce.rows import ABLATION, SETS, chosen
+from urface.reproduce.rows import ROWS as ROWS_OF_ALL
 from urface.scoring.score import score
 from urface.types import FaceEmbedding, UserError
 
@@ -98,6 +100,32 @@ def drawn(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     material.pairs_per_kind, material.progress = 10, False
     assert illustrate(material, out, small=out / "small") == (list(FIGURES), {})
     return out
+
+
+def test_of_a_whole_run_figure_a_shows_the_ablation_and_ours_is_the_whole_method(
+    run: Path, tmp_path: Path
+) -> None:
+    record = json.loads((run / "results.json").read_text())
+    record["settings"]["rows"] = list(SETS)
+    (tmp_path / "results.json").write_text(json.dumps(record))
+    (tmp_path / "faces").symlink_to(run / "faces")
+    for _, row in chosen(tuple(SETS)):
+        kind = (
+            "cosface_va"
+            if row.settings(ReproduceSettings()).model.sub_embeddings == 1
+            else "confidence"
+        )
+        folder = tmp_path / "models" / f"{row.model}_seed0"
+        if not folder.exists():
+            folder.parent.mkdir(exist_ok=True)
+            folder.symlink_to(run / "models" / f"{kind}_seed0")
+    material = material_of_run(tmp_path)
+    assert [row.name for row in material.rows] == [
+        ROWS_OF_ALL[key].name.format(K=record["settings"]["settings"]["model"]["sub_embeddings"])
+        for key in dict(chosen(tuple(SETS)))
+        if key in ABLATION
+    ]
+    assert material.ours == tmp_path / "models/all_seed0/model.safetensors"
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:

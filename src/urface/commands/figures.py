@@ -35,7 +35,12 @@ def run(arguments: list[str]) -> int:
     )
     parser.add("--train", str, "", help="training faces, in place of the run's (figures 1 and 4)")
     parser.add("--sheets", str, "", help="test sets for figure 5, with commas between them")
-    parser.add("--rows", str, "", help="rows of the run for figure A, with commas (default: all)")
+    parser.add(
+        "--rows",
+        str,
+        "",
+        help="rows of the run for figure A, with commas (default: all, or the ablation's)",
+    )
     parser.add("--seeds", int, 1, help="trainings of each row that figure A takes the mean of")
     parser.add("--pairs", int, 500, help="genuine pairs, and as many impostor ones, of figure A")
     parser.add("--small", str, "", help="folder for light JPEGs besides")

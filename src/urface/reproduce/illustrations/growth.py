@@ -18,10 +18,8 @@ from urface.figures.robustness import (
 )
 from urface.metrics.intervals import rate
 from urface.reproduce.illustrations.drawn import NO_MODEL, NO_TEST, Drawn, need, needed
-from urface.reproduce.illustrations.material import Material
+from urface.reproduce.illustrations.material import MOST_ROWS, Material
 from urface.reproduce.illustrations.measured import Measured, measure
-
-MOST_ROWS = 8
 
 
 def robustness(material: Material) -> Drawn:

@@ -20,13 +20,14 @@ from urface.embedder import Embedder, load
 from urface.evaluation.levels import Turn
 from urface.evaluation.protocol import PairProtocol, drawn_pairs, lfw_pairs
 from urface.reproduce.faces import join_sources
-from urface.reproduce.rows import chosen
+from urface.reproduce.rows import ABLATION, chosen
 from urface.scoring.score import Method
 from urface.training.train import MODEL, training_faces
 from urface.types import UserError
 from urface.variations.pose import turned_view
 
 FOLDS = 10
+MOST_ROWS = 8  # that one panel of figure A can tell apart
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ class Material:
 def material_of_run(run: Path, wanted_seeds: int = 1, rows: Sequence[str] = ()) -> Material:
     """The parts that a finished `urface reproduce` left in ``run``.
 
-    ours is the last row of a confidence-aware model, baseline the last one of CosFace with augmentation.
+    ours is the confidence-aware row with the most modules of the paper, baseline the last one of CosFace
+    with augmentation. Without ``rows``, figure A has all of the run's, or where they are more than
+    MOST_ROWS those of the ablation.
     Raises UserError where ``run`` is no reproduction, or a row or model is missing.
     """
     file = run / "results.json"
@@ -111,7 +114,11 @@ def material_of_run(run: Path, wanted_seeds: int = 1, rows: Sequence[str] = ()) 
     seeds = min(wanted_seeds, int(settings["seeds"]))
     sub_embeddings = settings["settings"]["model"]["sub_embeddings"]
     material = Material()
-    for key, row in chosen(tuple(rows) or tuple(settings["rows"])):
+    found = chosen(tuple(rows) or tuple(settings["rows"]))
+    if not rows and len(found) > MOST_ROWS:
+        found = [(key, row) for key, row in found if key in ABLATION]
+    modules = -1
+    for key, row in found:
         paths = tuple(run / "models" / f"{row.model}_seed{s}" / MODEL for s in range(seeds))
         missing = [path for path in paths if not path.is_file()]
         if missing:
@@ -120,7 +127,8 @@ def material_of_run(run: Path, wanted_seeds: int = 1, rows: Sequence[str] = ()) 
         material.rows.append(DrawnRow(name, row.method, paths))
         kind = training_settings(material.embedder(paths[0]))
         if kind.get("identification") == "confidence":
-            material.ours = paths[0]
+            if len(row.modules) >= modules:
+                material.ours, modules = paths[0], len(row.modules)
         elif kind.get("identification") == "cosface" and kind.get("augmented"):
             material.baseline = paths[0]
     if settings["train"]:
