@@ -13,14 +13,14 @@ from scipy.stats import kendalltau
 
 from scoring.loops import faces, matrix_loop
 from urface.scoring import fused, score, score_matrix
-from urface.scoring.fused import fused_matrix
+from urface.scoring.likelihood import likelihood_matrix
 from urface.types import FaceEmbedding
 
 
 def scored(a: FaceEmbedding, b: FaceEmbedding) -> np.ndarray:
-    """By the kernel itself, which a NaN does not stop."""
+    """By the function of tensors, which a NaN does not stop."""
     sides = (a.mean, a.variance, b.mean, b.variance)
-    return fused_matrix(*(torch.as_tensor(side) for side in sides)).numpy()
+    return likelihood_matrix(*(torch.as_tensor(side) for side in sides)).numpy()
 
 
 def near(a: FaceEmbedding, share: float, seed: int) -> FaceEmbedding:

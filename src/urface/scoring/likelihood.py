@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from urface.precision import full_precision, wide
+from urface.scoring.faceless import nan_if_unsure
 from urface.scoring.fused import fused_matrix
 from urface.scoring.per_dimension import per_dimension_matrix
 
@@ -25,10 +26,12 @@ SMALLEST_FLOAT32_VARIANCE = 1e-4
 def likelihood_score(a_BKD: Tensor, av_BK: Tensor, b_BKD: Tensor, bv_BK: Tensor) -> Tensor:
     """Scores of B pairs, [B]; means of unit length per sub-embedding, variances above 0.
 
-    Variances are [B, K], or [B, K, D] with one a dimension, on both sides alike.
+    Variances are [B, K], or [B, K, D] with one a dimension, on both sides alike. A face that is zero or not
+    finite in a sub-embedding, or whose variance is not finite and above 0, scores NaN (G53).
     """
     with full_precision(a_BKD):
         a, av, b, bv = wide(a_BKD, av_BK, b_BKD, bv_BK)
+        (a, av), (b, bv) = nan_if_unsure(a, av), nan_if_unsure(b, bv)
         total = av + bv
         if total.ndim == 3:
             return -0.5 * ((a - b).square() / total + total.log()).sum((1, 2))
@@ -41,11 +44,12 @@ def likelihood_matrix(a_NKD: Tensor, av_NK: Tensor, b_MKD: Tensor, bv_MK: Tensor
     """Scores of all pairs, [N, M], by tiles: never an [N, M, K] array.
 
     Working memory is some tiles beside the result (``fused_matrix``; three of TILE x TILE in plain
-    torch). float32 in, float32 out, right for all variances; no gradient. Variances as in
-    ``likelihood_score``.
+    torch). float32 in, float32 out, right for all variances; no gradient. Variances and NaN as
+    in ``likelihood_score``.
     """
     with full_precision(a_NKD):
-        parts = wide(a_NKD, av_NK, b_MKD, bv_MK)
+        a, av, b, bv = wide(a_NKD, av_NK, b_MKD, bv_MK)
+        parts = (*nan_if_unsure(a, av), *nan_if_unsure(b, bv))
         if av_NK.ndim == 3:
             return per_dimension_matrix(*(part.flatten(1) for part in parts))
         if a_NKD.device.type == "cpu" and parts[0].dtype == torch.float32:
