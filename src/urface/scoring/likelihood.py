@@ -4,7 +4,7 @@
 
 The terms are those of docs/method.md, equation PA. Where every dimension has a variance of its own (PFE's),
 the same sum runs over dimensions with D = 1. Pairs are scored where the tensors are, with gradient; a matrix
-by fused.py on a CPU, by gpu.py on a GPU, and in plain torch in float64 and elsewhere.
+by fused.py on a CPU in float32, and in plain torch in float64 and on other devices.
 """
 
 from __future__ import annotations
