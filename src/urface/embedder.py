@@ -14,6 +14,7 @@ from urface.config import ModelSettings, RunSettings
 from urface.data.decode import resize_image
 from urface.environment import environment, placed
 from urface.models.files import load_model
+from urface.models.fold import folded
 from urface.models.urface import URFace
 from urface.types import Array, FaceEmbedding, UserError, is_torch, to_numpy
 
@@ -34,7 +35,8 @@ def load(
 class Embedder:
     """Embeds aligned faces. Safe to use from several threads.
 
-    model, settings  the network and what it expects
+    model, settings  the network and what it expects; on a CPU in float32 a copy is run whose BatchNorms are
+                     folded (models/fold.py), so later changes of the model's backbone have no effect
     facts            what the model file says of its training (plain JSON)
     """
 
@@ -50,6 +52,9 @@ class Embedder:
         self.settings = settings
         self.facts = facts or {}
         self.model = placed(model.eval(), self._environment.device)
+        exact = self._environment.dtype is torch.float32 and self._environment.device.type == "cpu"
+        # In bfloat16 the folded weights would be rounded to other numbers than the evaluated ones.
+        self._network = folded(self.model) if exact else self.model
 
     @property
     def num_sub_embeddings(self) -> int:
@@ -112,7 +117,7 @@ class Embedder:
     def _forward(self, frames: np.ndarray) -> FaceEmbedding:
         images = torch.from_numpy(frames).to(self._environment.device)
         with self._environment.autocast():
-            features = self.model(images)
+            features = self._network(images)
         mean, log_confidence, log_variance = (part.float().cpu() for part in features)
         return FaceEmbedding(
             mean=mean.numpy(),

@@ -13,7 +13,7 @@ from scipy.stats import kendalltau
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from scoring.loops import faces, likelihood_loop, matrix_loop
-from urface.scoring import likelihood, score, score_matrix
+from urface.scoring import fused, likelihood, score, score_matrix
 from urface.types import FaceEmbedding
 
 K, D = 16, 32
@@ -96,6 +96,8 @@ def test_tiles_of_any_size_give_the_same_matrix(
 ) -> None:
     a, b = faces(5, 2, 3, seed=7, dtype=dtype), faces(6, 2, 3, seed=8, dtype=dtype)
     monkeypatch.setattr(likelihood, "TILE", tile)
+    monkeypatch.setattr(fused, "ROWS", tile)
+    monkeypatch.setattr(fused, "COLUMNS", tile + 1)
     np.testing.assert_allclose(score_matrix(a, b), matrix_loop(a, b), rtol=3e-6, atol=1e-5)
 
 
@@ -115,14 +117,14 @@ class Largest(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("variance", [(1e-6, 1.0), (0.1, 1.0)])  # with and without float64 work
-def test_working_memory_is_a_tile_and_never_n_by_m_by_k(
+def test_working_memory_of_plain_torch_is_a_tile_and_never_n_by_m_by_k(
     variance: tuple[float, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     n, m, k, d, tile = 40, 50, 6, 4, 16
     monkeypatch.setattr(likelihood, "TILE", tile)
     a, b = (faces(c, k, d, seed=c, variance=variance).torch() for c in (n, m))
     with Largest() as seen:
-        likelihood.likelihood_matrix(a.mean, a.variance, b.mean, b.variance)
+        likelihood._by_tiles(a.mean, a.variance, b.mean, b.variance)
     assert max(seen.sizes) == n * m  # the result, and nothing larger
     inputs = {n * k * d, m * k * d, n * k, m * k}
     others = [size for size in seen.sizes if size != n * m and size not in inputs]

@@ -22,6 +22,7 @@ from urface.models.architectures import (
     tell_architecture,
 )
 from urface.models.files import load_model
+from urface.models.fold import folded
 from urface.models.heads import ConstantConfidence
 from urface.models.urface import URFace
 from urface.recognisers.preprocessing import CONVENTIONS, checked, network_input
@@ -60,6 +61,8 @@ class NetworkRecogniser:
         self.name = name
         self.digest = digest
         self.model = placed(model.eval(), self._environment.device)
+        exact = self.precision == "fp32" and self._environment.device.type == "cpu"
+        self._backbone = (folded(self.model) if exact else self.model).backbone  # as in embedder.py
         self.settings = settings
         self.preprocessing: Preprocessing | None = preprocessing
         self.facts = facts
@@ -106,7 +109,7 @@ class NetworkRecogniser:
         x = torch.from_numpy(pixels).to(self._environment.device)
         model = self.model
         with self._environment.autocast():
-            trunk = model.backbone(x)
+            trunk = self._backbone(x)
             vectors = model.embedding(trunk)
             log_confidence = model.confidence_head(trunk)
             if model.uncertainty_head is None:

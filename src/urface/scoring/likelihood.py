@@ -2,8 +2,9 @@
 
     score(i, j) = -1/2 sum_k [ ||f_i^k - f_j^k||^2 / (v_i^k + v_j^k) + D log(v_i^k + v_j^k) ]
 
-torch only, so that it runs where the tensors are; the terms are those of docs/method.md, equation PA.
-Where every dimension has a variance of its own (PFE's), the same sum runs over dimensions with D = 1.
+The terms are those of docs/method.md, equation PA. Where every dimension has a variance of its own (PFE's),
+the same sum runs over dimensions with D = 1. Pairs are scored where the tensors are, with gradient; a matrix
+by fused.py on a CPU in float32, and in plain torch in float64 and on other devices.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor
 
 from urface.precision import full_precision, wide
+from urface.scoring.faceless import nan_if_unsure
+from urface.scoring.fused import fused_matrix
 from urface.scoring.per_dimension import per_dimension_matrix
 
 TILE = 1024
@@ -23,10 +26,12 @@ SMALLEST_FLOAT32_VARIANCE = 1e-4
 def likelihood_score(a_BKD: Tensor, av_BK: Tensor, b_BKD: Tensor, bv_BK: Tensor) -> Tensor:
     """Scores of B pairs, [B]; means of unit length per sub-embedding, variances above 0.
 
-    Variances are [B, K], or [B, K, D] with one a dimension, on both sides alike.
+    Variances are [B, K], or [B, K, D] with one a dimension, on both sides alike. A face that is zero or not
+    finite in a sub-embedding, or whose variance is not finite and above 0, scores NaN (G53).
     """
     with full_precision(a_BKD):
         a, av, b, bv = wide(a_BKD, av_BK, b_BKD, bv_BK)
+        (a, av), (b, bv) = nan_if_unsure(a, av), nan_if_unsure(b, bv)
         total = av + bv
         if total.ndim == 3:
             return -0.5 * ((a - b).square() / total + total.log()).sum((1, 2))
@@ -38,18 +43,22 @@ def likelihood_score(a_BKD: Tensor, av_BK: Tensor, b_BKD: Tensor, bv_BK: Tensor)
 def likelihood_matrix(a_NKD: Tensor, av_NK: Tensor, b_MKD: Tensor, bv_MK: Tensor) -> Tensor:
     """Scores of all pairs, [N, M], by tiles: never an [N, M, K] array.
 
-    Working memory is three tiles of TILE x TILE beside the result. float32 in, float32 out; sums are
-    taken in float64 where a variance is below SMALLEST_FLOAT32_VARIANCE. Variances as in
-    ``likelihood_score``.
+    Working memory is some tiles beside the result (``fused_matrix``; three of TILE x TILE in plain
+    torch). float32 in, float32 out, right for all variances; no gradient. Variances and NaN as
+    in ``likelihood_score``.
     """
     with full_precision(a_NKD):
-        parts = wide(a_NKD, av_NK, b_MKD, bv_MK)
+        a, av, b, bv = wide(a_NKD, av_NK, b_MKD, bv_MK)
+        parts = (*nan_if_unsure(a, av), *nan_if_unsure(b, bv))
         if av_NK.ndim == 3:
             return per_dimension_matrix(*(part.flatten(1) for part in parts))
+        if a_NKD.device.type == "cpu" and parts[0].dtype == torch.float32:
+            return fused_matrix(*parts)
         return _by_tiles(*parts)
 
 
 def _by_tiles(a_NKD: Tensor, av_NK: Tensor, b_MKD: Tensor, bv_MK: Tensor) -> Tensor:
+    """In plain torch; sums in float64 where a variance is below SMALLEST_FLOAT32_VARIANCE."""
     count, sub_embeddings, dim = a_NKD.shape
     out = a_NKD.new_empty(count, b_MKD.shape[0])
     if out.numel() == 0:

@@ -104,6 +104,36 @@ def _cosine(
 
 
 @njit(cache=True, nogil=True, fastmath=REORDER, error_model="numpy")
+def one_likelihood(
+    a: np.ndarray,
+    a_spread: np.ndarray,
+    i: int,
+    b: np.ndarray,
+    b_spread: np.ndarray,
+    j: int,
+    width: int,
+    group: int,
+) -> float:
+    """The score of rows ``a[i]`` and ``b[j]``: ``width`` values share a variance, and the logarithm is taken
+    of ``group`` factors at a time."""
+    factors = a_spread.shape[1]
+    score = 0.0
+    for first in range(0, factors, group):
+        product = 1.0
+        for k in range(first, min(first + group, factors)):
+            # Differences before squares: 2 - 2 cos loses all digits for two nearly equal faces.
+            distance = np.float32(0.0)
+            for d in range(k * width, (k + 1) * width):
+                difference = a[i, d] - b[j, d]
+                distance += difference * difference
+            total = np.float64(a_spread[i, k]) + np.float64(b_spread[j, k])
+            score += distance / total
+            product *= total
+        score += width * math.log(product)
+    return -0.5 * score
+
+
+@njit(cache=True, nogil=True, fastmath=REORDER, error_model="numpy")
 def _likelihood(
     rows: np.ndarray,
     spread: np.ndarray,
@@ -114,24 +144,9 @@ def _likelihood(
     group: int,
     out: np.ndarray,
 ) -> None:
-    """``width`` values share a variance; the logarithm is taken of ``group`` factors at a time."""
-    factors = spread.shape[1]
     for pair in range(len(left)):
         i, j = left[pair], right[pair]
-        if not (there[i] and there[j]):
+        if there[i] and there[j]:
+            out[pair] = one_likelihood(rows, spread, i, rows, spread, j, width, group)
+        else:
             out[pair] = np.nan
-            continue
-        score = 0.0
-        for first in range(0, factors, group):
-            product = 1.0
-            for k in range(first, min(first + group, factors)):
-                # Differences before squares: 2 - 2 cos loses all digits for two nearly equal faces.
-                distance = np.float32(0.0)
-                for d in range(k * width, (k + 1) * width):
-                    difference = rows[i, d] - rows[j, d]
-                    distance += difference * difference
-                total = np.float64(spread[i, k]) + np.float64(spread[j, k])
-                score += distance / total
-                product *= total
-            score += width * math.log(product)
-        out[pair] = -0.5 * score
