@@ -20,7 +20,8 @@ from urface.data.source import FaceSource, first_identities, with_min_images
 from urface.environment import environment, machine, placed, take_over
 from urface.models.files import load_model, save_model
 from urface.models.urface import build_urface
-from urface.training.loop import check_same_settings, train_embedding
+from urface.training.loop import train_embedding
+from urface.training.resume import check_same_settings
 from urface.training.uncertainty import train_uncertainty
 from urface.types import UserError
 
