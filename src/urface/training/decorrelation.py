@@ -92,8 +92,7 @@ def build_decorrelation(
         classifier.parameters(),
         lr=settings.optim.classifier_rate,
         weight_decay=settings.optim.classifier_decay,
-        # On the CPU it would only round otherwise: Cl is small.
-        fused=fused and model.masks.device.type == "cuda",
+        fused=fused,
     )
     return Decorrelation(
         names,

@@ -51,7 +51,8 @@ def train_embedding(
     prototypes = Prototypes(classes, sub_embeddings, dim, settings.run.seed).to(env.device)
     fused = fused_for(settings, env.device)
     optimizer = build_optimizer(model, prototypes, settings.optim, fused)
-    decorrelation = build_decorrelation(settings, model, frames, fused)
+    late = reads_late(optimizer, env.device)
+    decorrelation = build_decorrelation(settings, model, frames, fused=late)
     trained = Trained(model, prototypes, optimizer, decorrelation)
     sampler = EpochSampler(len(frames.source), settings.optim.batch_size, settings.run.seed)
     steps = max(1, round(settings.optim.epochs * sampler.steps_per_epoch))
@@ -71,7 +72,7 @@ def train_embedding(
         rank_part(settings.optim.batch_size, settings.optim.accumulate),
     )
     bar = progress and distributed.rank() == 0
-    watch = Watch(reads_late(optimizer, env.device))
+    watch = Watch(late)
     with catch_termination() as termination, Log(out, STAGE, first, steps, bar) as log:
         for step, batch in enumerate(loader, start=first):
             rate = schedule(step, steps, settings.optim)
