@@ -223,6 +223,9 @@ class OptimSettings:
                        training diverge (docs/method.md, stability)
     confidence_start   share of all steps after which the confidence branch begins to learn: before, no
                        cosine exceeds its margin, and the least loss is had by giving up confidence
+    accumulate         parts that a rank's share of a batch goes through the network in, one after the other,
+                       before the update: the same loss in less memory, but each BatchNorm then sees the
+                       statistics of one part
     classifier_rate    learning rate of the variation classifier, which has an Adam of its own; it does not
                        fall, since an adversary that no longer learns is one that can be fooled
     classifier_decay   its weight decay; without it the adversary never settles: the embedding turns what
@@ -234,6 +237,7 @@ class OptimSettings:
 
     optimizer: Literal["sgd", "adamw"] = "sgd"
     batch_size: int = 128
+    accumulate: int = 1
     epochs: float = 18.0
     learning_rate: float = 0.1
     confidence_factor: float = 0.1
@@ -251,6 +255,10 @@ class OptimSettings:
         for name in ("batch_size", "epochs", "learning_rate", "classifier_rate", "clip"):
             value = getattr(self, name)
             require(0 < value < float("inf"), f"optim.{name} must be above 0 and finite")
+        require(
+            self.accumulate >= 1 and self.batch_size % self.accumulate == 0,
+            f"optim.accumulate must divide optim.batch_size {self.batch_size}, got {self.accumulate}",
+        )
         for name in ("warmup_share", "confidence_start"):
             share = getattr(self, name)
             require(0 <= share < 1, f"optim.{name} is a share from 0 up to 1, got {share}")
@@ -298,6 +306,8 @@ class UncertaintySettings:
 
 
 DEVICES, PRECISIONS = ("auto", "cpu", "cuda"), ("auto", "bf16", "fp32")
+COMPILES = ("none", "default", "reduce-overhead", "max-autotune")
+FUSES = ("auto", "always", "never")
 
 
 @dataclass
@@ -307,6 +317,13 @@ class RunSettings:
     out               folder for checkpoints, logs and the model
     device            auto takes a GPU where there is one
     precision         auto takes bf16 where the processor has instructions for it
+    channels_last     the memory format of the convolutions; false for the ordinary one (NCHW)
+    compile           the trunk by torch.compile in this mode: default, reduce-overhead (CUDA graphs) or
+                      max-autotune; none runs it as it is
+    fused             update a parameter in one pass over memory: always, never, or auto, which does for SGD
+                      (the same bits) and on a GPU, not for AdamW on a CPU (other rounding)
+    recompute         keep the inputs of the residual blocks alone and compute the rest again in the
+                      backward pass: the same gradients in less memory and more time
     checkpoint_every  steps between checkpoints
     log_every         steps between lines in the log
     threads           of torch on the CPU (0: as many as there are cores)
@@ -316,6 +333,10 @@ class RunSettings:
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
+    channels_last: bool = True
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    fused: Literal["auto", "always", "never"] = "auto"
+    recompute: bool = False
     checkpoint_every: int = 500
     log_every: int = 20
     threads: int = 0
@@ -324,9 +345,19 @@ class RunSettings:
         require(self.checkpoint_every >= 1, "run.checkpoint_every must be at least 1")
         require(self.log_every >= 1, "run.log_every must be at least 1")
         require(self.threads >= 0, f"run.threads must not be negative, got {self.threads}")
-        for name, known in (("device", DEVICES), ("precision", PRECISIONS)):
+        for name, known in (
+            ("device", DEVICES),
+            ("precision", PRECISIONS),
+            ("compile", COMPILES),
+            ("fused", FUSES),
+        ):
             value = getattr(self, name)
             require(value in known, f"run.{name} must be one of {', '.join(known)}, got {value!r}")
+        require(
+            not self.recompute or self.compile == "none",
+            "run.recompute does not go with run.compile, which chooses itself what to compute again: set "
+            "one of them",
+        )
 
 
 @dataclass

@@ -7,8 +7,9 @@ import platform
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from urface import distributed
 from urface.config import RunSettings
@@ -23,6 +24,13 @@ class Environment:
 
     device: torch.device
     dtype: torch.dtype
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """``array`` on the device; the caller does not wait until it is there."""
+        tensor = torch.from_numpy(array)
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()  # from other memory the copy would be waited for
+        return tensor.to(self.device, non_blocking=True)
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
@@ -57,9 +65,11 @@ def take_over(env: Environment, threads: int) -> None:
         torch.set_num_threads(threads or max(1, _cores() // local_ranks()))
 
 
-def placed(module: Network, device: torch.device) -> Network:
-    """``module`` on ``device`` in channels_last, the format that convolutions in bfloat16 like."""
+def placed(module: Network, device: torch.device, channels_last: bool = True) -> Network:
+    """``module`` on ``device``, in channels_last unless told otherwise: what convolutions run fastest in."""
     module.to(device)
+    if not channels_last:
+        return module
     # torch's signatures leave out the keyword that its documentation gives.
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

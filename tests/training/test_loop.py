@@ -21,6 +21,7 @@ from urface.config import ModelSettings, ObjectiveSettings, RunSettings, as_dict
 from urface.training import loop
 from urface.training.diagnosis import TrainingStopped
 from urface.training.logs import read_log
+from urface.training.resume import check_same_settings
 from urface.training.train import train
 from urface.types import UserError
 
@@ -102,11 +103,9 @@ def test_a_run_from_before_a_setting_existed_is_the_same_run(settings: Settings)
     plan = settings(Path("somewhere"))
     saved = json.loads(json.dumps(as_dict(plan)))
     del saved["variations"]["pose"], saved["objective"]["decorrelate"]
-    loop.check_same_settings(plan, saved)
+    check_same_settings(plan, saved)
     with pytest.raises(UserError, match=r"variations\.pose 0\.0, not 0\.3"):
-        loop.check_same_settings(
-            replace(plan, variations=replace(plan.variations, pose=0.3)), saved
-        )
+        check_same_settings(replace(plan, variations=replace(plan.variations, pose=0.3)), saved)
 
 
 def test_a_non_finite_loss_stops_with_step_and_images_named_and_no_update(

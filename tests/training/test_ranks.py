@@ -80,6 +80,8 @@ def run_rank(rank: int, settings: TrainSettings, folder: str) -> None:
     own = Path(folder, f"rank{rank}.json")
     found: dict[str, object] = {"loss": identification_loss(LOGITS, LABELS, 1.5).item()}
     both_stages(in_folder(settings, Path(folder, "two")))
+    in_parts = replace(settings, optim=replace(settings.optim, accumulate=2))
+    both_stages(in_folder(in_parts, Path(folder, "parts")))
 
     alone = replace(settings, data=replace(settings.data, identities=1))
     frames = Frames(training_faces(alone), settings.model.frame_size, progress=False)
@@ -155,15 +157,17 @@ def test_the_door_to_the_loss_is_local_within_a_group(runs: tuple[Path, Path, li
     assert [found["loss"] for found in runs[2]] == [pytest.approx(expected, rel=1e-6)] * RANKS
 
 
-def test_two_ranks_take_the_steps_of_one(runs: tuple[Path, Path, list[dict]]) -> None:
+@pytest.mark.parametrize("kind", ["two", "parts"])
+def test_two_ranks_take_the_steps_of_one(runs: tuple[Path, Path, list[dict]], kind: str) -> None:
+    """With their share of a batch in one part or in two."""
     one, folder, _ = runs
     logs = [
         [line["L_idt"] for line in read_log(path / "log.jsonl") if line["stage"] == "embedding"]
-        for path in (one, folder / "two")
+        for path in (one, folder / kind)
     ]
     assert len(logs[0]) == 3
     assert logs[1] == pytest.approx(logs[0], rel=1e-6)
-    a, b = (checkpoint.load_latest(path / "checkpoints") for path in (one, folder / "two"))
+    a, b = (checkpoint.load_latest(path / "checkpoints") for path in (one, folder / kind))
     assert a is not None
     assert b is not None
     assert a.step == b.step == 3

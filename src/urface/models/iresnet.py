@@ -6,10 +6,12 @@ weights load as they are; `models/insightface.py` adds the `fc` and `features` t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from urface.models.prelu import PReLU
 
@@ -45,6 +47,7 @@ class Block(nn.Module):
         self.prelu = PReLU(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, stride=stride, padding=1, bias=False)
         self.bn3 = nn.BatchNorm2d(channels)
+        self.recompute = False
         self.downsample: nn.Module | None = None
         if stride != 1 or channels_in != channels:
             self.downsample = nn.Sequential(
@@ -53,9 +56,48 @@ class Block(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.recompute and self.training and torch.is_grad_enabled():
+            # Nothing in a block is drawn at random, so no generator's state has to be kept.
+            return checkpoint(
+                self.computed,
+                x,
+                use_reentrant=False,
+                preserve_rng_state=False,
+                context_fn=lambda: (nullcontext(), statistics_kept(self)),
+            )
+        return self.computed(x)
+
+    def computed(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.prelu(self.bn2(self.conv1(self.bn1(x))))
         return self.bn3(self.conv2(x)) + shortcut
+
+
+@contextmanager
+def statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Inside the block BatchNorm computes as in training, but its running statistics learn nothing.
+
+    They are still handed to the kernel, with a momentum of 0: without them it would keep other tensors
+    than the first time, which torch's checkpoint refuses.
+    """
+    norms = [norm for norm in module.modules() if isinstance(norm, nn.BatchNorm2d)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, before, strict=True):
+            norm.momentum = momentum
+            assert norm.num_batches_tracked is not None
+            norm.num_batches_tracked.sub_(1)
+
+
+def recompute_blocks(module: nn.Module) -> None:
+    """Have each residual block keep its input alone and compute itself again in the backward pass."""
+    for block in module.modules():
+        if isinstance(block, Block):
+            block.recompute = True
 
 
 class IResNet(nn.Module):

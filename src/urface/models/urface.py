@@ -58,6 +58,7 @@ class URFace(nn.Module):
         self.confidence_head = confidence_head
         self.uncertainty_head = uncertainty_head
         self.sub_embeddings = sub_embeddings
+        self.channels_last = True
         self.register_buffer("masks", masks)
         self.masks: Tensor | None
         # (x / 255 - 0.5) / 0.5, the field's convention, as buffers so that no caller can get it wrong.
@@ -70,6 +71,8 @@ class URFace(nn.Module):
         """[B, H, W, 3] uint8 -> the flattened last feature map [B, F]."""
         # NHWC in memory seen as NCHW is exactly channels_last: no copy.
         pixels = (images.permute(0, 3, 1, 2).float() - self.pixel_mean) / self.pixel_scale
+        if not self.channels_last:
+            pixels = pixels.contiguous()
         return self.backbone(pixels)
 
     def embedding(self, trunk: Tensor) -> Tensor:

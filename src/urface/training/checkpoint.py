@@ -209,4 +209,6 @@ def restore_optimizer(
                 if value.ndim:
                     like = torch.empty_like(parameter, dtype=value.dtype)
                     value = like.copy_(value)
+                elif group.get("fused"):  # whose step counters lie beside the parameters
+                    value = value.to(parameter.device)
                 optimizer.state[parameter][entry] = value

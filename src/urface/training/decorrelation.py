@@ -12,9 +12,11 @@ from urface import distributed
 from urface.config import TrainSettings
 from urface.data.frames import Frames
 from urface.data.loader import variation_names
+from urface.environment import Environment
 from urface.losses import Masked, classifier_loss, distance_correlation, masked_logits
 from urface.models.masks import VariationClassifier
 from urface.models.urface import URFace
+from urface.training.optim import update
 from urface.types import UserError
 from urface.variations.augment import AUGMENTABLE
 
@@ -34,21 +36,24 @@ class Decorrelation:
     optimizer: torch.optim.Optimizer
     log: VariationLog
 
-    def labels(self, variations_BV: np.ndarray) -> Tensor:
+    def labels(self, variations_BV: np.ndarray, env: Environment) -> Tensor:
         """The labels of the decorrelated variations, in the masks' order, on the device."""
-        return torch.from_numpy(variations_BV[:, self.columns]).to(self.masks.device)
+        return env.tensor(variations_BV[:, self.columns])
 
-    def judge(self, mean_BKD: Tensor, labels_BV: Tensor) -> Masked:
-        """What Cl, held fixed, says of this rank's images; differentiable in ``mean_BKD``."""
+    def known(self, labels_BV: Tensor) -> Tensor:
+        """How many images of the batch have each label [V], all ranks' divided by their number."""
+        known = (~labels_BV.isnan()).sum(0).float()
+        return distributed.all_reduce_sum(known).div_(distributed.world_size())
+
+    def judge(self, mean_BKD: Tensor, labels_BV: Tensor, known_V: Tensor) -> Masked:
+        """What Cl, held fixed, says of these images; differentiable in ``mean_BKD``."""
         logits = masked_logits(
             mean_BKD, self.masks, self.classifier.weight.detach(), self.classifier.bias.detach()
         )
-        known = (~labels_BV.isnan()).sum(0).to(logits.dtype)
-        distributed.all_reduce_sum(known).div_(distributed.world_size())
-        return Masked(logits, labels_BV, known)
+        return Masked(logits, labels_BV, known_V)
 
-    def learn(self, mean_BKD: Tensor, masked: Masked) -> None:
-        """One step of Cl on the embeddings as they are."""
+    def learn(self, mean_BKD: Tensor, masked: Masked, skip: Tensor | None = None) -> None:
+        """One step of Cl on the embeddings as they are; ``skip`` as in ``optim.update``."""
         self.log.add(masked)
         logits = masked_logits(
             mean_BKD.detach(), self.masks, self.classifier.weight, self.classifier.bias
@@ -58,11 +63,11 @@ class Decorrelation:
         for parameter in self.classifier.parameters():
             assert parameter.grad is not None
             distributed.all_reduce_sum(parameter.grad).div_(distributed.world_size())
-        self.optimizer.step()
+        update(self.optimizer, skip)
 
 
 def build_decorrelation(
-    settings: TrainSettings, model: URFace, frames: Frames
+    settings: TrainSettings, model: URFace, frames: Frames, fused: bool = False
 ) -> Decorrelation | None:
     """None where no variation is decorrelated. Raises UserError for one that the batches do not have."""
     names = settings.objective.decorrelate
@@ -87,6 +92,7 @@ def build_decorrelation(
         classifier.parameters(),
         lr=settings.optim.classifier_rate,
         weight_decay=settings.optim.classifier_decay,
+        fused=fused,
     )
     return Decorrelation(
         names,

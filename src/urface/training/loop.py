@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from urface import distributed
-from urface.config import TrainSettings, as_dict
+from urface.config import TrainSettings
 from urface.data.frames import Frames
 from urface.data.loader import batches
 from urface.data.sampler import EpochSampler
 from urface.environment import Environment
-from urface.losses import objective
-from urface.models.heads import scale_gradient
 from urface.models.prototypes import Prototypes
 from urface.models.urface import URFace
-from urface.training import checkpoint
-from urface.training.decorrelation import (
-    Decorrelation,
-    build_decorrelation,
-    sub_embedding_correlation,
-)
+from urface.training.decorrelation import build_decorrelation, sub_embedding_correlation
 from urface.training.diagnosis import stop_not_finite
 from urface.training.logs import Log
-from urface.training.optim import build_optimizer, clip_gradients, schedule, set_rate
+from urface.training.optim import (
+    build_optimizer,
+    clip_gradients,
+    fused_for,
+    schedule,
+    set_rate,
+    update,
+)
+from urface.training.resume import Trained, resume, save
 from urface.training.signals import StopRequested, catch_termination
+from urface.training.step import differentiate
+from urface.training.watch import Watch, reads_late
 from urface.types import FaceBatch, UserError
 
 STAGE = "embedding"
@@ -50,8 +49,10 @@ def train_embedding(
     sub_embeddings = settings.model.sub_embeddings
     dim = settings.model.embedding_dim // sub_embeddings
     prototypes = Prototypes(classes, sub_embeddings, dim, settings.run.seed).to(env.device)
-    optimizer = build_optimizer(model, prototypes, settings.optim)
-    decorrelation = build_decorrelation(settings, model, frames)
+    fused = fused_for(settings, env.device)
+    optimizer = build_optimizer(model, prototypes, settings.optim, fused)
+    late = reads_late(optimizer, env.device)
+    decorrelation = build_decorrelation(settings, model, frames, fused=late)
     trained = Trained(model, prototypes, optimizer, decorrelation)
     sampler = EpochSampler(len(frames.source), settings.optim.batch_size, settings.run.seed)
     steps = max(1, round(settings.optim.epochs * sampler.steps_per_epoch))
@@ -68,64 +69,59 @@ def train_embedding(
         settings.variations,
         settings.model.input_size,
         settings.run.seed,
-        rank_part(settings.optim.batch_size),
+        rank_part(settings.optim.batch_size, settings.optim.accumulate),
     )
     bar = progress and distributed.rank() == 0
+    watch = Watch(late)
     with catch_termination() as termination, Log(out, STAGE, first, steps, bar) as log:
         for step, batch in enumerate(loader, start=first):
             rate = schedule(step, steps, settings.optim)
             set_rate(optimizer, rate)
 
             images, labels = to_device(batch, env)
-            with env.autocast():
-                features = network(images)
-            # The network too would learn to talk the confidence down, so its gradient rests, not only
-            # the branch's rate.
+            shown = None
+            if decorrelation is not None:
+                shown = decorrelation.labels(batch.variations, env)
             learning = float(step >= settings.optim.confidence_start * steps)
-            confidence = scale_gradient(features.log_confidence, learning).exp()
-            masked = None
-            if decorrelation is not None:
-                masked = decorrelation.judge(features.mean, decorrelation.labels(batch.variations))
-            means = distributed.gather(features.mean)
-            all_labels = distributed.gather(labels)
-            centres = prototypes()
-            terms = objective(
-                settings.objective,
-                means,
-                distributed.gather(confidence),
-                all_labels,
-                centres,
-                first_class=prototypes.first_class,
-                own_confidence_BK=confidence,
-                masked=masked,
-            )
-
             optimizer.zero_grad(set_to_none=True)
-            terms.total.backward()
+            found = differentiate(settings, network, trained, images, labels, shown, env, learning)
             norm = clip_gradients(model.parameters(), prototypes.parameters(), settings.optim.clip)
-            if not bool(torch.isfinite(terms.total.detach() + norm)):
-                keys = frames.source.keys
-                stop_not_finite(out, STAGE, step, rate, terms.named, norm, confidence, batch, keys)
-            optimizer.step()
-            if decorrelation is not None:
-                assert masked is not None
-                decorrelation.learn(features.mean, masked)
 
             done = step + 1
+            logs = done % settings.run.log_every == 0 or done == steps
+            saves = done % settings.run.checkpoint_every == 0 or done == steps
+            # A signal may reach one rank alone, and all must save together.
+            skip = watch.ask(step, rate, found, norm, batch, termination.requested)
+            broken, stop = watch.read(logs or saves)
+            if broken is not None:
+                stop_not_finite(
+                    out,
+                    STAGE,
+                    broken.step,
+                    broken.rate,
+                    broken.found.named,
+                    broken.norm,
+                    broken.found.confidence,
+                    broken.batch,
+                    frames.source.keys,
+                )
+            update(optimizer, skip)
+            if decorrelation is not None:
+                assert found.masked is not None
+                decorrelation.learn(found.mean, found.masked, skip)
+
             log.step()
-            if done % settings.run.log_every == 0 or done == steps:
+            if logs:
                 seconds = time.monotonic() - clock
-                values = measured(terms.named, norm, confidence, rate, done - first, seconds)
+                values = measured(found.named, norm, found.confidence, rate, done - first, seconds)
                 if settings.model.sub_embeddings > 1:
                     values["correlation"] = sub_embedding_correlation(
-                        means.detach(), all_labels, centres.detach(), prototypes.first_class
+                        found.means, found.labels, found.centres, prototypes.first_class
                     )
                 if decorrelation is not None:
                     values |= decorrelation.log.values()
                 log.write(done, values)
-            # A signal may reach one rank alone, and all must save together.
-            stop = distributed.any_rank(termination.requested, env.device)
-            if done % settings.run.checkpoint_every == 0 or done == steps or stop:
+            if saves or stop:
                 spent = before + time.monotonic() - clock
                 save(settings, trained, done, frames, spent)
             if stop:
@@ -133,19 +129,23 @@ def train_embedding(
     return steps, before + time.monotonic() - clock
 
 
-def rank_part(batch_size: int) -> slice:
-    """This rank's share of a batch of all ranks together."""
+def rank_part(batch_size: int, accumulate: int = 1) -> slice:
+    """This rank's share of a batch of all ranks together, which goes through in ``accumulate`` parts."""
     world = distributed.world_size()
     if batch_size % world:
         raise UserError(f"optim.batch_size {batch_size} is not a multiple of the {world} ranks")
     share = batch_size // world
+    if accumulate > 1 and (share % accumulate or share < 2 * accumulate):
+        raise UserError(
+            f"optim.accumulate {accumulate} does not cut a rank's {share} images into equal parts of at "
+            "least 2: choose a divisor of them"
+        )
     return slice(distributed.rank() * share, (distributed.rank() + 1) * share)
 
 
 def to_device(batch: FaceBatch, env: Environment) -> tuple[Tensor, Tensor]:
     """Images and labels as tensors on the device."""
-    images = torch.from_numpy(batch.images).to(env.device, non_blocking=True)
-    return images, torch.from_numpy(batch.labels).to(env.device, non_blocking=True)
+    return env.tensor(batch.images), env.tensor(batch.labels)
 
 
 def measured(
@@ -167,106 +167,3 @@ def measured(
         "learning_rate": rate,
         "steps_per_second": steps / seconds,
     }
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """Everything that a step changes."""
-
-    model: URFace
-    prototypes: Prototypes
-    optimizer: torch.optim.Optimizer
-    decorrelation: Decorrelation | None
-
-
-def save(
-    settings: TrainSettings, trained: Trained, step: int, frames: Frames, seconds: float
-) -> None:
-    """Write a checkpoint from which `resume` goes on as if nothing had happened."""
-    prototypes = trained.prototypes
-    names = parameter_names(trained)
-    mine = checkpoint.optimizer_tensors(trained.optimizer, names)
-    shared: dict[str, Tensor] = {f"model/{k}": v for k, v in trained.model.state_dict().items()}
-    if trained.decorrelation is not None:
-        state = trained.decorrelation.classifier.state_dict()
-        shared |= {f"classifier/{k}": v for k, v in state.items()}
-        mine |= checkpoint.optimizer_tensors(trained.decorrelation.optimizer, names)
-    shared |= {k: v for k, v in mine.items() if not k.startswith("optimizer/prototypes.")}
-    shared |= checkpoint.random_states(prototypes.weight.device)
-    own: dict[str, Tensor] = {"prototypes": prototypes.weight}
-    own |= {k: v for k, v in mine.items() if k.startswith("optimizer/prototypes.")}
-    values: dict[str, Any] = {
-        "settings": as_dict(settings),
-        "classes": prototypes.classes,
-        "corrupt": frames.corrupt,
-        "seconds": seconds,
-    }
-    checkpoint.save(Path(settings.run.out) / "checkpoints", step, shared, own, values)
-
-
-def resume(settings: TrainSettings, trained: Trained) -> tuple[int, float]:
-    """Load the newest whole checkpoint, if any; the step to go on with and the seconds spent so far.
-
-    The prototypes of all ranks are joined and cut anew, so that the number of ranks may change.
-    """
-    found = checkpoint.load_latest(Path(settings.run.out) / "checkpoints")
-    if found is None:
-        return 0, 0.0
-    check_same_settings(settings, found.values["settings"])
-    prototypes = trained.prototypes
-    if found.values["classes"] != prototypes.classes:
-        raise UserError(
-            f"the checkpoint in {settings.run.out} knows {found.values['classes']} people, the data "
-            f"has {prototypes.classes}: choose another run.out"
-        )
-    trained.model.load_state_dict(part_of(found.shared, "model/"))
-    rows = slice(prototypes.shard.start, prototypes.shard.stop)
-    joined = {
-        name: torch.cat([part[name] for part in found.parts])[rows]
-        if found.parts[0][name].ndim
-        else found.parts[0][name]
-        for name in found.parts[0]
-    }
-    with torch.no_grad():
-        prototypes.weight.copy_(joined.pop("prototypes"))
-    names = parameter_names(trained)
-    checkpoint.restore_optimizer(trained.optimizer, names, {**found.shared, **joined})
-    if trained.decorrelation is not None:
-        trained.decorrelation.classifier.load_state_dict(part_of(found.shared, "classifier/"))
-        checkpoint.restore_optimizer(trained.decorrelation.optimizer, names, found.shared)
-    checkpoint.restore_random_states(found.shared, prototypes.weight.device)
-    return found.step, float(found.values["seconds"])
-
-
-def part_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with ``prefix``, by the rest of their names."""
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def parameter_names(trained: Trained) -> dict[int, str]:
-    """Names by id; dots inside, never a slash."""
-    names = {id(p): f"model.{name}" for name, p in trained.model.named_parameters()}
-    names[id(trained.prototypes.weight)] = "prototypes.weight"
-    if trained.decorrelation is not None:
-        for name, parameter in trained.decorrelation.classifier.named_parameters():
-            names[id(parameter)] = f"classifier.{name}"
-    return names
-
-
-# What a resumed run may change without being another run.
-FREE = {"run": {"device", "threads", "log_every", "checkpoint_every", "out"}}
-
-
-def check_same_settings(settings: TrainSettings, saved: dict[str, Any]) -> None:
-    """Raise UserError that names the first setting in which the checkpoint was trained otherwise."""
-    now = json.loads(json.dumps(as_dict(settings)))
-    # A run from before a setting existed was trained as its default does.
-    defaults = json.loads(json.dumps(as_dict(TrainSettings())))
-    for group, values in now.items():
-        for name, value in values.items():
-            old = saved.get(group, {}).get(name, defaults[group][name])
-            if name not in FREE.get(group, set()) and group != "uncertainty" and old != value:
-                raise UserError(
-                    f"{settings.run.out} holds a run with {group}.{name} {old}, not {value}: choose "
-                    "another run.out, or the same setting to go on with it"
-                )

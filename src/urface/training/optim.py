@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from urface import distributed
-from urface.config import OptimSettings
+from urface.config import OptimSettings, TrainSettings
 from urface.models.prototypes import Prototypes
 from urface.models.urface import URFace
 
 
 def build_optimizer(
-    model: URFace, prototypes: Prototypes, settings: OptimSettings
+    model: URFace, prototypes: Prototypes, settings: OptimSettings, fused: bool = False
 ) -> torch.optim.Optimizer:
     """SGD or AdamW over matrices (decayed), vectors (not), the confidence branch (slower), prototypes.
 
@@ -37,10 +37,37 @@ def build_optimizer(
     ]
     groups = [group for group in groups if group["params"]]
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=0.0, weight_decay=settings.weight_decay)
+        return torch.optim.AdamW(groups, lr=0.0, weight_decay=settings.weight_decay, fused=fused)
     return torch.optim.SGD(
-        groups, lr=0.0, momentum=settings.momentum, weight_decay=settings.weight_decay
+        groups,
+        lr=0.0,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        fused=fused,
     )
+
+
+def fused_for(settings: TrainSettings, device: torch.device) -> bool:
+    """Whether to update all values of a parameter in one pass over memory, as run.fused says.
+
+    For SGD that gives the same bits as several passes; for AdamW on the CPU it does not (they differ by
+    rounding), so that auto leaves it, for the sake of earlier runs.
+    """
+    if settings.run.fused == "auto":
+        return device.type == "cuda" or settings.optim.optimizer == "sgd"
+    return settings.run.fused == "always"
+
+
+def update(optimizer: torch.optim.Optimizer, skip: Tensor | None = None) -> None:
+    """Take a step; none where ``skip`` is 1, which a fused ``optimizer`` reads where it lies.
+
+    torch's name for the flag is its GradScaler's, which is how fused optimisers leave out a step without
+    the processor hearing of it.
+    """
+    if skip is not None:
+        assert optimizer.defaults["fused"]
+        optimizer.found_inf = skip  # type: ignore[attr-defined]
+    optimizer.step()
 
 
 def schedule(step: int, steps: int, settings: OptimSettings) -> float:

@@ -11,16 +11,18 @@ import torch
 
 from urface import distributed
 from urface.atomic import write_atomic
-from urface.config import TrainSettings, as_dict
+from urface.config import RunSettings, TrainSettings, as_dict
 from urface.data.frames import Frames
 from urface.data.labels import attach_labels
 from urface.data.meshes import Meshes, open_meshes
 from urface.data.open import open_faces
 from urface.data.source import FaceSource, first_identities, with_min_images
-from urface.environment import environment, machine, placed, take_over
+from urface.environment import Environment, environment, machine, placed, take_over
 from urface.models.files import load_model, save_model
-from urface.models.urface import build_urface
-from urface.training.loop import check_same_settings, train_embedding
+from urface.models.iresnet import recompute_blocks
+from urface.models.urface import URFace, build_urface
+from urface.training.loop import train_embedding
+from urface.training.resume import check_same_settings
 from urface.training.uncertainty import train_uncertainty
 from urface.types import UserError
 
@@ -84,6 +86,18 @@ def train(
         return _train(settings, source or training_faces(settings), out, progress, embedding)
 
 
+def prepared(model: URFace, settings: RunSettings, env: Environment) -> URFace:
+    """``model`` on its device, in the memory format and compiled or recomputed as the settings say."""
+    model.channels_last = settings.channels_last
+    placed(model, env.device, settings.channels_last)
+    if settings.recompute:
+        recompute_blocks(model)
+    if settings.compile != "none":
+        # The trunk alone: it is nearly all of the work, and the heads leave autocast on their own.
+        model.backbone.compile(mode=settings.compile)
+    return model
+
+
 def _train(
     settings: TrainSettings,
     source: FaceSource,
@@ -106,12 +120,12 @@ def _train(
     )
     torch.manual_seed(settings.run.seed)
     if embedding is None:
-        model = placed(build_urface(settings.model, settings.objective), env.device)
+        model = prepared(build_urface(settings.model, settings.objective), settings.run, env)
         steps, seconds = train_embedding(settings, model, frames, env, progress)
     else:
         model, _, facts = load_model(embedding)
         check_same_settings(settings, facts["settings"])
-        model, steps, seconds = placed(model, env.device), facts["steps"], 0.0
+        model, steps, seconds = prepared(model, settings.run, env), facts["steps"], 0.0
     started = time.monotonic()
     if settings.uncertainty.steps:
         train_uncertainty(settings, model, frames, env, progress)
