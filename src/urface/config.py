@@ -380,6 +380,12 @@ class TrainSettings:
                 f"{self.model.confidence_range[1]}",
             )
         require(
+            self.optim.optimizer == "sgd"
+            or (self.objective.sample_classes == 1 and self.objective.prototypes == "fp32"),
+            "objective.sample_classes and objective.prototypes need rows that can rest and be rounded: "
+            "leave them at 1 and fp32, or set optim.optimizer to sgd",
+        )
+        require(
             not self.objective.decorrelate or self.model.sub_embeddings % 2 == 0,
             "objective.decorrelate halves the sub-embeddings: set model.sub_embeddings to an even one",
         )

@@ -55,9 +55,9 @@ def objective(
     where ``masked`` is.
     """
     with full_precision(mean_BKD):
-        loss = _identification(
-            settings, *wide(mean_BKD, confidence_BK), labels_B, weight_SKD, Shard(first_class, rows)
-        )
+        mean, confidence = wide(mean_BKD, confidence_BK)
+        shard = Shard(first_class, rows)
+        loss = _identification(settings, mean, confidence, labels_B, weight_SKD, shard)
     named = {"L_idt": loss}
     if settings.identification != "confidence":
         return Terms(loss, named)

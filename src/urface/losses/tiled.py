@@ -27,6 +27,9 @@ from urface.precision import full_precision, wide
 
 TILE = 1024  # classes; two tiles of float32 with K * D = 512 then fit into a cache of 8 MB
 
+# Tiles whose share of the images' gradient is summed in float32; 360,000 terms would lose three digits.
+FLUSH = 16
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -156,10 +159,12 @@ class _Tiled(torch.autograd.Function):
         share_B = grads[0].double() / len(images)
         own_B, factor_B = (ctx.own * share_B).to(images.dtype), ctx.inverse * share_B
         narrow = None if ctx.limit is None else ctx.limit[kept:]
-        of_images = torch.zeros_like(images)
+        of_images, whole = torch.zeros_like(images), torch.zeros_like(images, dtype=torch.float64)
         room = spare = None
         units = _units(weight_SKD, ctx.shard.rows, ctx.size, images.dtype)
-        for (rows, weight, inverse), peak_B in zip(units, ctx.peaks, strict=True):
+        for number, ((rows, weight, inverse), peak_B) in enumerate(
+            zip(units, ctx.peaks, strict=True)
+        ):
             if room is None or spare is None:
                 room, spare = images.new_empty(len(weight), len(images)), torch.empty_like(weight)
             flat, difference = weight.flatten(1), room[: len(weight)]
@@ -173,6 +178,9 @@ class _Tiled(torch.autograd.Function):
                 difference[:, kept:] = again
             tile_steps.put_own(difference, ctx.place - rows.start, own_B)
             of_images.addmm_(difference.T, flat)
+            if number % FLUSH == FLUSH - 1:
+                whole += of_images
+                of_images.zero_()
             if grad is not None:
                 # In the type of the sums; where the prototypes are of another, by way of a tile.
                 same = grad.dtype == images.dtype
@@ -183,10 +191,12 @@ class _Tiled(torch.autograd.Function):
                     grad[rows] = part
         del memory
         if grad is not None and ctx.shard.rows is not None:
+            rows = ctx.shard.rows.unsqueeze(0)
             grad = torch.sparse_coo_tensor(
-                ctx.shard.rows.unsqueeze(0), grad, weight_SKD.shape, is_coalesced=True
+                rows, grad, weight_SKD.shape, is_coalesced=True, check_invariants=False
             )
-        return of_images.view_as(scaled_BKD), grad, None, None, None, None, None
+        total = (whole + of_images).to(images.dtype).view_as(scaled_BKD)
+        return total, grad, None, None, None, None, None
 
 
 def _places(local_B: Tensor, here_B: Tensor, rows: Tensor | None) -> Tensor:
@@ -197,9 +207,7 @@ def _places(local_B: Tensor, here_B: Tensor, rows: Tensor | None) -> Tensor:
     return torch.where(here_B, place_B, -1)
 
 
-def _own_logits(
-    scaled_BKD: Tensor, weight_SKD: Tensor, local_B: Tensor, here_B: Tensor
-) -> Tensor:
+def _own_logits(scaled_BKD: Tensor, weight_SKD: Tensor, local_B: Tensor, here_B: Tensor) -> Tensor:
     """a_iy in float64, [B]; 0 for the images whose class is another rank's."""
     if not len(weight_SKD):
         return local_B.new_zeros(local_B.shape, dtype=torch.float64)

@@ -49,7 +49,8 @@ def train_embedding(
     classes = len(frames.source.identities)
     sub_embeddings = settings.model.sub_embeddings
     dim = settings.model.embedding_dim // sub_embeddings
-    prototypes = Prototypes(classes, sub_embeddings, dim, settings.run.seed).to(env.device)
+    stored = settings.objective.prototypes
+    prototypes = Prototypes(classes, sub_embeddings, dim, settings.run.seed, stored).to(env.device)
     optimizer = build_optimizer(model, prototypes, settings.optim)
     decorrelation = build_decorrelation(settings, model, frames)
     trained = Trained(model, prototypes, optimizer, decorrelation)
@@ -88,14 +89,14 @@ def train_embedding(
                 masked = decorrelation.judge(features.mean, decorrelation.labels(batch.variations))
             means = distributed.gather(features.mean)
             all_labels = distributed.gather(labels)
-            centres = prototypes()
             terms = objective(
                 settings.objective,
                 means,
                 distributed.gather(confidence),
                 all_labels,
-                centres,
+                prototypes.weight,
                 first_class=prototypes.first_class,
+                rows=prototypes.sampled(all_labels, settings.objective.sample_classes, step),
                 own_confidence_BK=confidence,
                 masked=masked,
             )
@@ -117,8 +118,9 @@ def train_embedding(
                 seconds = time.monotonic() - clock
                 values = measured(terms.named, norm, confidence, rate, done - first, seconds)
                 if settings.model.sub_embeddings > 1:
+                    centres = prototypes.weight.detach()
                     values["correlation"] = sub_embedding_correlation(
-                        means.detach(), all_labels, centres.detach(), prototypes.first_class
+                        means.detach(), all_labels, centres, prototypes.first_class
                     )
                 if decorrelation is not None:
                     values |= decorrelation.log.values()
