@@ -30,7 +30,7 @@ def exponentials(
     limit_B  logits above it are left out likewise; None keeps all
     total_B  in float64, of exponentials relative to ``peak_B`` before and after
     """
-    logits_TB.index_put_(own(place_B, logits_TB.shape[0]), logits_TB.new_tensor(-torch.inf))
+    put_own(logits_TB, place_B, torch.full_like(peak_B, -torch.inf))
     if limit_B is not None:
         logits_TB.masked_fill_(logits_TB > limit_B, -torch.inf)
     higher = torch.maximum(peak_B, logits_TB.amax(0))
@@ -50,14 +50,11 @@ def probabilities(
 
 def put_own(tile_TB: Tensor, place_B: Tensor, values_B: Tensor) -> None:
     """Write each image's value into the row of its own class, where that is in the tile."""
-    rows, images = own(place_B, tile_TB.shape[0])
-    tile_TB[rows, images] = values_B[images]
-
-
-def own(place_B: Tensor, rows: int) -> tuple[Tensor, Tensor]:
-    """(row, image) of the own classes that lie in a tile of so many rows."""
-    images = torch.nonzero((place_B >= 0) & (place_B < rows)).squeeze(1)
-    return place_B[images], images
+    # Not by the list of those in the tile: a GPU would be waited for to know its length.
+    rows = place_B.clamp(0, tile_TB.shape[0] - 1)
+    images = torch.arange(len(place_B), device=place_B.device)
+    inside = rows == place_B
+    tile_TB[rows, images] = torch.where(inside, values_B, tile_TB[rows, images])
 
 
 def through_norm(

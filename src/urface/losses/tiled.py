@@ -14,6 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -25,7 +28,9 @@ from urface.derivatives import first_derivative
 from urface.losses import tile_steps
 from urface.precision import full_precision, wide
 
-TILE = 1024  # classes; two tiles of float32 with K * D = 512 then fit into a cache of 8 MB
+# Classes of a tile. On a CPU two tiles of float32 with K * D = 512 then fit into a cache of 8 MB; on a GPU
+# (never measured) it is what keeps the launches few, in about 200 MB for 1,024 images.
+CPU_TILE, GPU_TILE = 1024, 32768
 
 # Tiles whose share of the images' gradient is summed in float32; 360,000 terms would lose three digits.
 FLUSH = 16
@@ -54,7 +59,7 @@ def tiled_cross_entropy(
     *,
     shard: Shard | None = None,
     limit_B: Tensor | None = None,
-    tile: int = TILE,
+    tile: int | None = None,
 ) -> Tensor:
     """Mean over B of -log(exp(t_i) / (exp(t_i) + sum_{j != y} exp(a_ij))), the same scalar on every rank.
 
@@ -74,7 +79,8 @@ def tiled_cross_entropy(
     with full_precision(scaled_BKD):
         dtype = torch.promote_types(wide(scaled_BKD)[0].dtype, weight_SKD.dtype)
         scaled = scaled_BKD.to(dtype)
-        return _Tiled.apply(scaled, weight_SKD, labels_B, target, shard or Shard(), limit_B, tile)
+        size = tile or (GPU_TILE if scaled.is_cuda else CPU_TILE)
+        return _Tiled.apply(scaled, weight_SKD, labels_B, target, shard or Shard(), limit_B, size)
 
 
 class _Tiled(torch.autograd.Function):
@@ -116,7 +122,7 @@ class _Tiled(torch.autograd.Function):
                 room = images.new_empty(len(weight), len(images)) if room is None else room
                 logits = room[: len(weight)]
             torch.mm(weight.flatten(1), images.T, out=logits)
-            tile_steps.exponentials(logits, place_B - rows.start, limit_B, peak_B, total_B)
+            steps_for(images).exponentials(logits, place_B - rows.start, limit_B, peak_B, total_B)
             peaks.append(peak_B.clone())
             if memory is not None and kept < len(images):
                 memory[rows, :kept] = logits[:, :kept]
@@ -186,7 +192,7 @@ class _Tiled(torch.autograd.Function):
                 same = grad.dtype == images.dtype
                 part = grad[rows] if same else torch.empty_like(weight)
                 torch.mm(difference, images, out=part.flatten(1))
-                tile_steps.through_norm(part, weight, inverse, spare[: len(weight)])
+                steps_for(images).through_norm(part, weight, inverse, spare[: len(weight)])
                 if not same:
                     grad[rows] = part
         del memory
@@ -197,6 +203,13 @@ class _Tiled(torch.autograd.Function):
             )
         total = (whole + of_images).to(images.dtype).view_as(scaled_BKD)
         return total, grad, None, None, None, None, None
+
+
+def steps_for(tensor: Tensor) -> ModuleType:
+    """The Triton kernels for float32 on a GPU that has Triton, else the steps in torch."""
+    if tensor.is_cuda and tensor.dtype == torch.float32 and find_spec("triton") is not None:
+        return import_module("urface.losses.tile_kernels")
+    return tile_steps
 
 
 def _places(local_B: Tensor, here_B: Tensor, rows: Tensor | None) -> Tensor:
