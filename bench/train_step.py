@@ -79,7 +79,7 @@ def our_step(plan: TrainSettings, people: int) -> Step:
 
     def step() -> Tensor:
         optimizer.zero_grad(set_to_none=True)
-        found = differentiate(plan, model, trained, images, labels, None, env, 1.0)
+        found = differentiate(plan, model, trained, images, labels, None, env, 1.0, 0)
         clip_gradients(model.parameters(), prototypes.parameters(), plan.optim.clip)
         update(optimizer)
         return found.total

@@ -15,6 +15,7 @@ Backbone = Literal[
     "tiny", "small", "iresnet18", "iresnet34", "iresnet50", "iresnet100", "iresnet200"
 ]
 Identification = Literal["cosface", "arcface", "confidence"]
+STORED = ("fp32", "bf16", "bf16_master")
 
 
 def require(holds: bool, message: str) -> None:
@@ -182,6 +183,15 @@ class ObjectiveSettings:
                     the three applied ones, smiling, young and male); none leaves decorrelation out
     classification  weight of L_cls: a mask tells its own variation (paper: 2, recalled)
     adversarial     weight of L_adv: a mask does not tell the others (paper: 2, recalled)
+    sample_classes  share of the classes that take part in a step besides those of the batch, drawn anew
+                    every step (Partial FC: An et al., CVPR 2022); 1 takes all. Below it the rows that were
+                    not drawn, their momentum included, rest
+    noisy_cosine    a class that is not the image's own and whose cosine with it is above this is left out
+                    of its sum, as a person who may be in the data under two labels (Partial FC's
+                    inter-class filtering; 0.4 there); 1 leaves none out. With confidences the cosine is
+                    the mean over sub-embeddings weighted by them
+    prototypes      what they and their momentum are kept in: fp32; bf16, rounded at random so that small
+                    steps are not lost; or bf16_master, with an fp32 copy that takes the steps
     """
 
     identification: Identification = "confidence"
@@ -190,8 +200,23 @@ class ObjectiveSettings:
     decorrelate: tuple[str, ...] = ()
     classification: float = 2.0
     adversarial: float = 2.0
+    sample_classes: float = 1.0
+    noisy_cosine: float = 1.0
+    prototypes: Literal["fp32", "bf16", "bf16_master"] = "fp32"
 
     def __post_init__(self) -> None:
+        require(
+            0 < self.sample_classes <= 1,
+            f"objective.sample_classes is a share above 0 and up to 1, got {self.sample_classes}",
+        )
+        require(
+            0 < self.noisy_cosine <= 1,
+            f"objective.noisy_cosine is a cosine above 0 and up to 1, got {self.noisy_cosine}",
+        )
+        require(
+            self.prototypes in STORED,
+            f"objective.prototypes must be one of {', '.join(STORED)}, got {self.prototypes!r}",
+        )
         require(self.margin >= 0, f"objective.margin must not be negative, got {self.margin}")
         for name in ("regularizer", "classification", "adversarial"):
             require(getattr(self, name) >= 0, f"objective.{name} must not be negative")
@@ -385,6 +410,12 @@ class TrainSettings:
                 f"objective.margin {self.objective.margin} can never be reached by confidences up to "
                 f"{self.model.confidence_range[1]}",
             )
+        require(
+            self.optim.optimizer == "sgd"
+            or (self.objective.sample_classes == 1 and self.objective.prototypes == "fp32"),
+            "objective.sample_classes and objective.prototypes need rows that can rest and be rounded: "
+            "leave them at 1 and fp32, or set optim.optimizer to sgd",
+        )
         require(
             not self.objective.decorrelate or self.model.sub_embeddings % 2 == 0,
             "objective.decorrelate halves the sub-embeddings: set model.sub_embeddings to an even one",

@@ -75,7 +75,7 @@ def one_step(plan: TrainSettings, freeze: bool) -> tuple[URFace, Found, dict[str
     labels = torch.randint(0, 8, (8,), generator=generator)
     shown = torch.randint(0, 2, (8, 2), generator=generator).float()
     shown[[0, 1, 2, 5], 0] = torch.nan  # parts know a variation of unequal numbers of images
-    found = differentiate(plan, model, trained, images, labels, shown, env, 1.0)
+    found = differentiate(plan, model, trained, images, labels, shown, env, 1.0, 0)
     parameters = [*model.named_parameters(), *prototypes.named_parameters()]
     return model, found, {n: p.grad for n, p in parameters if p.grad is not None}
 

@@ -6,6 +6,7 @@ from urface.losses.margin import arcface_logits, arcface_target
 from urface.losses.mining import attribute_loss, confusion_loss, identity_loss
 from urface.losses.objective import Masked, Terms, objective
 from urface.losses.sharded import sharded_cross_entropy
+from urface.losses.tiled import Shard, tiled_cross_entropy
 from urface.losses.uncertainty import genuine_pairs, uncertainty_loss
 from urface.losses.variation import (
     adversarial_loss,
@@ -17,6 +18,7 @@ from urface.losses.variation import (
 
 __all__ = [
     "Masked",
+    "Shard",
     "Terms",
     "adversarial_loss",
     "arcface_logits",
@@ -34,5 +36,6 @@ __all__ = [
     "masked_logits",
     "objective",
     "sharded_cross_entropy",
+    "tiled_cross_entropy",
     "uncertainty_loss",
 ]

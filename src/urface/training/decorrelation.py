@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from urface import distributed
@@ -143,15 +144,16 @@ class VariationLog:
 
 
 def sub_embedding_correlation(
-    mean_BKD: Tensor, labels_B: Tensor, prototypes_SKD: Tensor, first_class: int
+    mean_BKD: Tensor, labels_B: Tensor, weight_SKD: Tensor, first_class: int
 ) -> float:
-    """``distance_correlation`` of the batch of all ranks, a prototype as the centre of its class.
+    """``distance_correlation`` of the batch of all ranks, a (raw) prototype as the centre of its class.
 
     Each rank measures the images whose class it holds; every rank calls this.
     """
     local = labels_B - first_class
-    rows = torch.nonzero((local >= 0) & (local < prototypes_SKD.shape[0])).squeeze(1)
+    rows = torch.nonzero((local >= 0) & (local < weight_SKD.shape[0])).squeeze(1)
     cosine_BK = mean_BKD.new_zeros(mean_BKD.shape[:2])
-    cosine_BK[rows] = (mean_BKD[rows] * prototypes_SKD[local[rows]]).sum(2)
+    centre = F.normalize(weight_SKD[local[rows]].to(mean_BKD.dtype), dim=2)
+    cosine_BK[rows] = (mean_BKD[rows] * centre).sum(2)
     distributed.all_reduce_sum(cosine_BK)
     return float(distance_correlation(1.0 - cosine_BK))

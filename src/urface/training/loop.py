@@ -48,10 +48,13 @@ def train_embedding(
     classes = len(frames.source.identities)
     sub_embeddings = settings.model.sub_embeddings
     dim = settings.model.embedding_dim // sub_embeddings
-    prototypes = Prototypes(classes, sub_embeddings, dim, settings.run.seed).to(env.device)
+    stored = settings.objective.prototypes
+    prototypes = Prototypes(classes, sub_embeddings, dim, settings.run.seed, stored).to(env.device)
     fused = fused_for(settings, env.device)
     optimizer = build_optimizer(model, prototypes, settings.optim, fused)
-    late = reads_late(optimizer, env.device)
+    # Rows that rest and bf16 are moved by our own code, which does not know of a skipped step.
+    plain = stored == "fp32" and settings.objective.sample_classes == 1
+    late = plain and reads_late(optimizer, env.device)
     decorrelation = build_decorrelation(settings, model, frames, fused=late)
     trained = Trained(model, prototypes, optimizer, decorrelation)
     sampler = EpochSampler(len(frames.source), settings.optim.batch_size, settings.run.seed)
@@ -84,7 +87,9 @@ def train_embedding(
                 shown = decorrelation.labels(batch.variations, env)
             learning = float(step >= settings.optim.confidence_start * steps)
             optimizer.zero_grad(set_to_none=True)
-            found = differentiate(settings, network, trained, images, labels, shown, env, learning)
+            found = differentiate(
+                settings, network, trained, images, labels, shown, env, learning, step
+            )
             norm = clip_gradients(model.parameters(), prototypes.parameters(), settings.optim.clip)
 
             done = step + 1
@@ -115,8 +120,9 @@ def train_embedding(
                 seconds = time.monotonic() - clock
                 values = measured(found.named, norm, found.confidence, rate, done - first, seconds)
                 if settings.model.sub_embeddings > 1:
+                    centres = prototypes.weight.detach()
                     values["correlation"] = sub_embedding_correlation(
-                        found.means, found.labels, found.centres, prototypes.first_class
+                        found.means, found.labels, centres, prototypes.first_class
                     )
                 if decorrelation is not None:
                     values |= decorrelation.log.values()

@@ -12,6 +12,7 @@ from urface import distributed
 from urface.config import OptimSettings, TrainSettings
 from urface.models.prototypes import Prototypes
 from urface.models.urface import URFace
+from urface.training.prototype_sgd import PrototypeSGD, rows_of
 
 
 def build_optimizer(
@@ -33,12 +34,12 @@ def build_optimizer(
             "factor": settings.confidence_factor,
             "weight_decay": 0.0,
         },
-        {"params": list(prototypes.parameters()), "factor": 1.0},
+        {"params": list(prototypes.parameters()), "factor": 1.0, "stored": prototypes.stored},
     ]
     groups = [group for group in groups if group["params"]]
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=0.0, weight_decay=settings.weight_decay, fused=fused)
-    return torch.optim.SGD(
+    return PrototypeSGD(
         groups,
         lr=0.0,
         momentum=settings.momentum,
@@ -97,10 +98,12 @@ def clip_gradients(
     of the norm is summed over ranks, so that every rank scales by the same number.
     """
     shared_grads = [p.grad for p in shared if p.grad is not None]
-    sharded_grads = [p.grad for p in sharded if p.grad is not None]
+    sharded_grads = [rows_of(p) for p in sharded if p.grad is not None]
     square = torch.zeros((), device=(shared_grads or sharded_grads)[0].device)
     if sharded_grads:
-        square = square + torch.stack([g.square().sum() for g in sharded_grads]).sum()
+        # No copy of the prototypes' size is made, and norms of bf16 are taken in float32.
+        norms = [torch.linalg.vector_norm(g, dtype=torch.float32) for g in sharded_grads]
+        square = square + torch.stack(norms).square().sum()
     distributed.all_reduce_sum(square)
     if shared_grads:
         square = square + torch.stack(torch._foreach_norm(shared_grads)).square().sum()

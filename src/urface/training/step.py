@@ -24,8 +24,7 @@ class Found:
     total, named    the loss and its terms, means over the parts
     confidence      of this rank's images [B, K]
     mean            of this rank's images [B, K, D]
-    means, labels   of the images of all ranks, in the order of ``centres``' gradient, not of the batch
-    centres         this rank's prototypes [S, K, D]
+    means, labels   of the images of all ranks, part by part and in each rank by rank
     masked          what Cl said of this rank's images, None without decorrelation
     """
 
@@ -35,7 +34,6 @@ class Found:
     mean: Tensor
     means: Tensor
     labels: Tensor
-    centres: Tensor
     masked: Masked | None
 
 
@@ -48,12 +46,14 @@ def differentiate(
     shown: Tensor | None,
     env: Environment,
     learning: float,
+    step: int,
 ) -> Found:
     """Add the gradients of the batch's loss to the parameters.
 
     images, labels   this rank's share of the batch
     shown            [B, V] the labels of the decorrelated variations, None without decorrelation
     learning         1 where the confidence learns, 0 where it rests
+    step             the number of the step, by which classes are sampled
 
     With optim.accumulate above 1 the batch goes through the network in as many parts. Every term is a mean
     over images, so the mean of the parts' losses is the loss of the batch; what differs is BatchNorm, which
@@ -82,14 +82,14 @@ def differentiate(
                 masked = decorrelation.judge(features.mean, shown[share], known / parts)
             means = distributed.gather(features.mean)
             all_labels = distributed.gather(labels[share])
-            centres = prototypes()
             terms = objective(
                 settings.objective,
                 means,
                 distributed.gather(confidence),
                 all_labels,
-                centres,
+                prototypes.weight,
                 first_class=prototypes.first_class,
+                rows=prototypes.sampled(all_labels, settings.objective.sample_classes, step),
                 own_confidence_BK=confidence,
                 masked=masked,
             )
@@ -106,7 +106,6 @@ def differentiate(
                 features.mean.detach(),
                 means.detach(),
                 all_labels,
-                centres.detach(),
                 seen,
             )
         )
@@ -127,7 +126,6 @@ def joined(found: list[Found], known: Tensor | None) -> Found:
         torch.cat([part.mean for part in found]),
         torch.cat([part.means for part in found]),
         torch.cat([part.labels for part in found]),
-        found[0].centres,
         masked,
     )
 
