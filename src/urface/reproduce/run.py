@@ -27,7 +27,7 @@ from urface.reproduce.measured import Measured
 from urface.reproduce.meshes import train_meshes, turn_test_faces
 from urface.reproduce.references import judge_references
 from urface.reproduce.rows import check_variations, chosen
-from urface.training.loop import FREE as FREE_OF_RUN
+from urface.training.resume import FREE as FREE_OF_RUN
 from urface.types import UserError
 
 # What a reproduction may be grown by: each model and each judgement knows what it was made from.
