@@ -28,10 +28,12 @@ from urface.training.decorrelation import (
     build_decorrelation,
     sub_embedding_correlation,
 )
-from urface.training.diagnosis import stop_not_finite
+from urface.training.diagnosis import BrokenStep, stop_not_finite
 from urface.training.logs import Log
 from urface.training.optim import build_optimizer, clip_gradients, schedule, set_rate
+from urface.training.rollback import planned
 from urface.training.signals import StopRequested, catch_termination
+from urface.training.spikes import SpikeWatch
 from urface.types import FaceBatch, UserError
 
 STAGE = "embedding"
@@ -56,6 +58,8 @@ def train_embedding(
     sampler = EpochSampler(len(frames.source), settings.optim.batch_size, settings.run.seed)
     steps = max(1, round(settings.optim.epochs * sampler.steps_per_epoch))
     first, before = resume(settings, trained)
+    plan = planned(out, STAGE, first, steps)
+    watch = SpikeWatch(out, STAGE)
     network: nn.Module = model
     if distributed.world_size() > 1:
         network = DistributedDataParallel(model)
@@ -64,21 +68,26 @@ def train_embedding(
     loader = batches(
         frames,
         sampler.draw,
-        range(first, steps),
+        plan.steps,
         settings.variations,
         settings.model.input_size,
         settings.run.seed,
         rank_part(settings.optim.batch_size),
     )
     bar = progress and distributed.rank() == 0
-    with catch_termination() as termination, Log(out, STAGE, first, steps, bar) as log:
-        for step, batch in enumerate(loader, start=first):
-            rate = schedule(step, steps, settings.optim)
+    keys = frames.source.keys
+    with (
+        catch_termination(settings.run.stop_seconds) as termination,
+        Log(out, STAGE, first, steps, bar) as log,
+    ):
+        for step, batch in zip(plan.steps, loader, strict=True):
+            rate = schedule(plan.updates(step), steps, settings.optim)
             set_rate(optimizer, rate)
 
             images, labels = to_device(batch, env)
             with env.autocast():
                 features = network(images)
+            features.mean.retain_grad()  # for a diagnosis
             # The network too would learn to talk the confidence down, so its gradient rests, not only
             # the branch's rate.
             learning = float(step >= settings.optim.confidence_start * steps)
@@ -103,9 +112,15 @@ def train_embedding(
             optimizer.zero_grad(set_to_none=True)
             terms.total.backward()
             norm = clip_gradients(model.parameters(), prototypes.parameters(), settings.optim.clip)
-            if not bool(torch.isfinite(terms.total.detach() + norm)):
-                keys = frames.source.keys
-                stop_not_finite(out, STAGE, step, rate, terms.named, norm, confidence, batch, keys)
+            finite = bool(torch.isfinite(terms.total.detach() + norm))
+            # A signal or a fault may reach one rank alone, and all must save or stop together.
+            stop, broken = distributed.any_of([termination.requested, not finite], env.device)
+            if broken:
+                outputs = {"mean": features.mean, "confidence": confidence}
+                evidence = BrokenStep(
+                    STAGE, step, rate, terms.named, norm, images, outputs, model, batch, keys
+                )
+                stop_not_finite(settings.run, evidence)
             optimizer.step()
             if decorrelation is not None:
                 assert masked is not None
@@ -113,7 +128,8 @@ def train_embedding(
 
             done = step + 1
             log.step()
-            if done % settings.run.log_every == 0 or done == steps:
+            watch.note(done, terms.total)
+            if done % settings.run.log_every == 0 or done == plan.end:
                 seconds = time.monotonic() - clock
                 values = measured(terms.named, norm, confidence, rate, done - first, seconds)
                 if settings.model.sub_embeddings > 1:
@@ -122,10 +138,9 @@ def train_embedding(
                     )
                 if decorrelation is not None:
                     values |= decorrelation.log.values()
+                values["alerts"] = watch.look()
                 log.write(done, values)
-            # A signal may reach one rank alone, and all must save together.
-            stop = distributed.any_rank(termination.requested, env.device)
-            if done % settings.run.checkpoint_every == 0 or done == steps or stop:
+            if done % settings.run.checkpoint_every == 0 or done == plan.end or stop:
                 spent = before + time.monotonic() - clock
                 save(settings, trained, done, frames, spent)
             if stop:
@@ -220,13 +235,7 @@ def resume(settings: TrainSettings, trained: Trained) -> tuple[int, float]:
             f"has {prototypes.classes}: choose another run.out"
         )
     trained.model.load_state_dict(part_of(found.shared, "model/"))
-    rows = slice(prototypes.shard.start, prototypes.shard.stop)
-    joined = {
-        name: torch.cat([part[name] for part in found.parts])[rows]
-        if found.parts[0][name].ndim
-        else found.parts[0][name]
-        for name in found.parts[0]
-    }
+    joined = found.rows(prototypes.shard)
     with torch.no_grad():
         prototypes.weight.copy_(joined.pop("prototypes"))
     names = parameter_names(trained)
@@ -254,7 +263,10 @@ def parameter_names(trained: Trained) -> dict[int, str]:
 
 
 # What a resumed run may change without being another run.
-FREE = {"run": {"device", "threads", "log_every", "checkpoint_every", "out"}}
+FREE = {
+    "run": {"device", "threads", "log_every", "checkpoint_every", "out"}
+    | {"on_non_finite", "timeout", "stop_seconds"}
+}
 
 
 def check_same_settings(settings: TrainSettings, saved: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOPPED = 143  # 128 + SIGTERM, what a shell says of a process that SIGTERM ended
 
 
 class StopRequested(SystemExit):
@@ -17,7 +20,7 @@ class StopRequested(SystemExit):
 
     def __init__(self, message: str) -> None:
         print(message, flush=True)
-        super().__init__(143)
+        super().__init__(STOPPED)
 
 
 @dataclass
@@ -27,23 +30,52 @@ class Termination:
     requested: bool = False
 
 
+_outermost: Termination | None = None
+
+
 @contextmanager
-def catch_termination() -> Iterator[Termination]:
-    """Inside the block a first signal only sets a flag; a second one acts as it always does."""
+def catch_termination(seconds: float = 30.0) -> Iterator[Termination]:
+    """Inside the block a first signal only sets a flag; a second one acts as it always does.
+
+    Where the block has not ended ``seconds`` after the first, the process ends with 143 as it is: a rank
+    that hangs must not keep the machine. A block within another has that one's flag, so that a signal
+    between two stages reaches the second.
+    """
+    global _outermost
+    if _outermost is not None:
+        yield _outermost
+        return
     state = Termination()
     if threading.current_thread() is not threading.main_thread():
         yield state  # Python lets only the main thread set handlers
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    late = threading.Timer(seconds, _end, [seconds])
+    late.daemon = True
 
     def note(number: int, frame: FrameType | None) -> None:
+        if not state.requested:
+            # A thread, for it must end a process whose main thread waits for another rank in C.
+            late.start()
         state.requested = True
         signal.signal(number, before[signal.Signals(number)])
 
+    _outermost = state
     for number in SIGNALS:
         signal.signal(number, note)
     try:
         yield state
     finally:
+        _outermost = None
+        late.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end(seconds: float) -> None:
+    print(
+        f"not stopped {seconds:g} s after the signal: the last checkpoint is what there is",
+        file=sys.stderr,
+        flush=True,
+    )
+    os._exit(STOPPED)
