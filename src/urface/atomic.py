@@ -80,11 +80,12 @@ def _occupied(target: Path) -> Exception:
 def write_atomic(path: str | Path, data: bytes | str) -> None:
     """Write ``data`` (text as UTF-8) so that a reader sees the old file or the new, never a part."""
     with atomic_path(path) as temporary:
-        write_synced(temporary, [data.encode() if isinstance(data, str) else data])
+        # It is synced when the block ends.
+        write_chunks(temporary, [data.encode() if isinstance(data, str) else data], sync=False)
 
 
-def write_synced(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
-    """Write ``chunks`` of bytes to a new file and wait until they are on the disk; an OSError names it."""
+def write_chunks(path: Path, chunks: Iterable[bytes | memoryview], sync: bool = True) -> None:
+    """Write ``chunks`` of bytes to a new file, with ``sync`` down to the disk; an OSError names it."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
@@ -92,7 +93,8 @@ def write_synced(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
                 left = memoryview(chunk)
                 while len(left):  # a write may take a part: at 2 GiB, or where a disk gets full
                     left = left[os.write(descriptor, left) :]
-            os.fsync(descriptor)
+            if sync:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -125,9 +127,15 @@ def tensor_errors(path: str | Path) -> Iterator[None]:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make a rename in ``directory`` survive a power cut: the name lives in the directory's data."""
-    descriptor = os.open(directory, os.O_RDONLY)
+    """Make a rename in ``directory`` survive a power cut: the name lives in the directory's data.
+
+    An OSError names the directory.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(directory)) from None

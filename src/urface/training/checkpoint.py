@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from urface import distributed
-from urface.atomic import make_folder, sync_directory, write_synced
+from urface.atomic import make_folder, sync_directory, write_chunks
 from urface.training.tensor_file import write_tensors
 from urface.types import UserError
 
@@ -160,8 +160,8 @@ def _finish(
         "values": values,
     }
     text = json.dumps(manifest, indent=1).encode()
-    write_synced(temporary / MANIFEST, [text])
-    write_synced(temporary / SEAL, [hashlib.sha256(text).hexdigest().encode()])
+    write_chunks(temporary / MANIFEST, [text])
+    write_chunks(temporary / SEAL, [hashlib.sha256(text).hexdigest().encode()])
     sync_directory(temporary)
     if final.exists():  # a run that fell back to an older checkpoint comes past this step again
         shutil.rmtree(final)

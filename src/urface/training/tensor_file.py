@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from urface.atomic import write_synced
+from urface.atomic import write_chunks
 
 NAMES = {
     torch.float64: "F64",
@@ -62,7 +62,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> dict[str, int | str
             size += len(chunk)
             yield chunk
 
-    write_synced(path, hashed())
+    write_chunks(path, hashed())
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
