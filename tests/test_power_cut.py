@@ -37,7 +37,7 @@ def step_on(folder: Path) -> int:
 
 
 def cuts_during_saves(root: Path, saves: int, deaf_to: tuple[str, ...] = ()) -> tuple[int, int]:
-    """Disks looked at in that many saves, and those on which a finished save is lost or nothing can be read."""
+    """Disks looked at, and those on which a finished save is lost or nothing can be read."""
     root.mkdir()
     finished, lost = -1, 0
 

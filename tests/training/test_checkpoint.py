@@ -49,15 +49,14 @@ def damaged(files: list[Path], trial: int, random: np.random.Generator) -> tuple
     return file, whole
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(500, marks=pytest.mark.slow)])
 def test_every_flipped_bit_and_cut_is_detected_and_the_one_before_is_taken(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], count: int
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     random = np.random.default_rng(0)
     save(tmp_path, 1)
     newest = save(tmp_path, 2)
     unseen = 0
-    for trial in range(count):
+    for trial in range(500):
         file, whole = damaged(sorted(newest.iterdir()), trial, random)
         found = checkpoint.load_latest(tmp_path)
         assert found is not None
@@ -73,7 +72,7 @@ def test_every_flipped_bit_and_cut_is_detected_and_the_one_before_is_taken(
             except SafetensorError:
                 pass
         file.write_bytes(whole)
-    assert unseen > count // 10
+    assert unseen > 50
     found = checkpoint.load_latest(tmp_path)
     assert found is not None
     assert found.step == 2
@@ -86,7 +85,7 @@ def test_rows_of_many_ranks_are_joined_and_cut_anew(tmp_path: Path) -> None:
         own = {"x": part, "step": torch.tensor(7), "half": part.bfloat16()}
         write_tensors(folder / f"rank_{rank:05d}.safetensors", own)
     found = checkpoint.Checkpoint(folder, 1, 3, {})
-    for wanted in (range(6), range(2, 5), range(0, 1), range(5, 6), range(6, 6)):
+    for wanted in (range(6), range(2, 5), range(1), range(5, 6), range(6, 6)):
         rows = found.rows(wanted)
         assert torch.equal(rows["x"], torch.cat(parts)[wanted.start : wanted.stop])
         assert torch.equal(rows["half"], torch.cat(parts).bfloat16()[wanted.start : wanted.stop])

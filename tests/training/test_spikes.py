@@ -98,7 +98,9 @@ def test_twenty_of_twenty_spikes_are_seen_and_the_control_misses_some() -> None:
         at = 3000 + int(random.integers(2000))
         before = losses[at - 400 : at]
         # The resting loss is judged by a thousandth of itself, see SpikeDetector.limit.
-        sigma = max(float(np.subtract(*np.quantile(before, [0.75, 0.25]))) / 1.349, 1e-3 * before.mean())
+        sigma = max(
+            float(np.subtract(*np.quantile(before, [0.75, 0.25]))) / 1.349, 1e-3 * before.mean()
+        )
         put(losses, at, sigma)
         seen += any(at <= step < at + 60 for step in alarms(losses))
         control += any(at <= step < at + 60 for step in fixed_share(losses))
@@ -135,4 +137,4 @@ def test_an_alert_is_counted_written_and_told_once_and_stops_nothing(
     assert [json.loads(line)["step"] for line in lines] == [150]
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
-    assert said[0].startswith("alert: loss 65")
+    assert said[0].startswith("alert: loss 64.97 at step 150 of embedding")
