@@ -114,7 +114,7 @@ def worlds(folder: Path, data: str) -> dict[str, Any]:
             ) -> list[list[int]]:
                 recorded = Recorded()
                 # One rank alone hears the signal.
-                recorded.train(settings, stop if rank == world - 1 else -1)
+                recorded.train(plan, stop if rank == world - 1 else -1)
                 return [index for _, index in recorded.ids]
 
             ranks = together(world, folder / f"{name}{number}", life)
