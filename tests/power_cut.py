@@ -118,7 +118,9 @@ class PowerCut:
         found: Tree = {}
         for path in folder.iterdir():
             inode = path.lstat().st_ino
-            found[path.name] = self._early(path) if path.is_dir() else self._contents.get(inode, b"")
+            found[path.name] = (
+                self._early(path) if path.is_dir() else self._contents.get(inode, b"")
+            )
         return found
 
 

@@ -204,7 +204,7 @@ if __name__ == "__main__":
         print(json.dumps([terminate_training(where / str(n), sys.argv[4]) for n in range(number)]))
     elif what == "twice":
         draw = random.Random(7)
-        waits = [draw.uniform(0.0, 0.03) for _ in range(number)]
+        waits = [draw.uniform(0.0, 0.1) for _ in range(number)]
         ended = [terminate_training(where / str(n), sys.argv[4], w) for n, w in enumerate(waits)]
         print(json.dumps(ended))
     else:

@@ -6,12 +6,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SAME = 2.0  # seconds in which signals are one request: a terminal and torchrun both send SIGINT
 STOPPED = 143  # 128 + SIGTERM, what a shell says of a process that SIGTERM ended
 
 
@@ -35,11 +37,12 @@ _outermost: Termination | None = None
 
 @contextmanager
 def catch_termination(seconds: float = 30.0) -> Iterator[Termination]:
-    """Inside the block a first signal only sets a flag; a second one acts as it always does.
+    """Inside the block a signal only sets a flag, and so do more: SLURM and torchrun both send one.
 
-    Where the block has not ended ``seconds`` after the first, the process ends with 143 as it is: a rank
-    that hangs must not keep the machine. A block within another has that one's flag, so that a signal
-    between two stages reaches the second.
+    A second Ctrl-C, ``SAME`` seconds later or more, acts as it always does. Where the block has not ended
+    ``seconds`` after the first signal, the process ends with 143 as it is: a rank that hangs must not keep
+    the machine. A block within another has that one's flag, so that a signal between two stages reaches the
+    second.
     """
     global _outermost
     if _outermost is not None:
@@ -53,12 +56,17 @@ def catch_termination(seconds: float = 30.0) -> Iterator[Termination]:
     late = threading.Timer(seconds, _end, [seconds])
     late.daemon = True
 
+    since = 0.0
+
     def note(number: int, frame: FrameType | None) -> None:
-        if not state.requested:
+        nonlocal since
+        if not state.requested:  # set before the thread starts: another signal may come in here
+            state.requested, since = True, time.monotonic()
             # A thread, for it must end a process whose main thread waits for another rank in C.
             late.start()
-        state.requested = True
-        signal.signal(number, before[signal.Signals(number)])
+        elif number == signal.SIGINT and time.monotonic() - since > SAME:
+            signal.signal(number, before[signal.SIGINT])
+            os.kill(os.getpid(), number)
 
     _outermost = state
     for number in SIGNALS:
