@@ -17,6 +17,7 @@ from training.steps import differing, everything
 from training.test_many_ranks import run
 from urface.training.logs import read_log
 
+pytestmark = pytest.mark.timeout(600)
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 # SLURM's two programs as far as the example uses them: every node is this machine.
@@ -105,7 +106,7 @@ def disturbed(command: list[str], out: Path, environment: dict[str, str], number
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    log, deadline = out / "log.jsonl", time.monotonic() + 120
+    log, deadline = out / "log.jsonl", time.monotonic() + 240
     while len(read_log(log)) < 7:
         assert process.poll() is None, process.stderr and process.stderr.read()[-3000:]
         assert time.monotonic() < deadline
