@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     system. On any error it is removed and ``path`` keeps what it held; an OSError names ``path``.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     # The target's ending is kept: some writers (Parquet, images) choose their format by it.
     temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.tmp{target.suffix}")
     try:
@@ -33,8 +33,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, target)
         sync_directory(target.parent)
     except OSError as error:
-        if error.filename == str(temporary):
-            error.filename = str(target)
+        if error.errno is not None and error.filename in (None, temporary, str(temporary)):
+            # A full disk shows in a write, which knows a number and no name.
+            raise OSError(error.errno, error.strerror, str(target)) from None
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -50,7 +51,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise _occupied(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     temporary.mkdir()
     try:
@@ -79,7 +80,33 @@ def _occupied(target: Path) -> Exception:
 def write_atomic(path: str | Path, data: bytes | str) -> None:
     """Write ``data`` (text as UTF-8) so that a reader sees the old file or the new, never a part."""
     with atomic_path(path) as temporary:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+        # It is synced when the block ends.
+        write_chunks(temporary, [data.encode() if isinstance(data, str) else data], sync=False)
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes | memoryview], sync: bool = True) -> None:
+    """Write ``chunks`` of bytes to a new file, with ``sync`` down to the disk; an OSError names it."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            for chunk in chunks:
+                left = memoryview(chunk)
+                while len(left):  # a write may take a part: at 2 GiB, or where a disk gets full
+                    left = left[os.write(descriptor, left) :]
+            if sync:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and its parents where they are missing, so that a power cut leaves them there."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in missing:
+        sync_directory(place.parent)
 
 
 @contextmanager
@@ -100,9 +127,15 @@ def tensor_errors(path: str | Path) -> Iterator[None]:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make a rename in ``directory`` survive a power cut: the name lives in the directory's data."""
-    descriptor = os.open(directory, os.O_RDONLY)
+    """Make a rename in ``directory`` survive a power cut: the name lives in the directory's data.
+
+    An OSError names the directory.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(directory)) from None

@@ -16,6 +16,7 @@ def require(holds: bool, message: str) -> None:
 DEVICES, PRECISIONS = ("auto", "cpu", "cuda"), ("auto", "bf16", "fp32")
 COMPILES = ("none", "default", "reduce-overhead", "max-autotune")
 FUSES = ("auto", "always", "never")
+POLICIES = ("stop", "rollback")
 
 
 @dataclass
@@ -35,6 +36,10 @@ class RunSettings:
     checkpoint_every  steps between checkpoints
     log_every         steps between lines in the log
     threads           of torch on the CPU (0: as many as there are cores)
+    on_non_finite     stop: a loss or gradient that is not finite ends the run with a diagnosis. rollback:
+                      besides, training goes on from the last checkpoint and leaves that step's batch out
+    timeout           seconds that a rank waits for the others before it fails, and torchrun starts anew
+    stop_seconds      longest time from SIGTERM to the end of the process, its checkpoint included
     """
 
     out: str = "runs/train"
@@ -48,16 +53,23 @@ class RunSettings:
     checkpoint_every: int = 500
     log_every: int = 20
     threads: int = 0
+    on_non_finite: Literal["stop", "rollback"] = "stop"
+    timeout: float = 600.0
+    stop_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         require(self.checkpoint_every >= 1, "run.checkpoint_every must be at least 1")
         require(self.log_every >= 1, "run.log_every must be at least 1")
         require(self.threads >= 0, f"run.threads must not be negative, got {self.threads}")
+        for name in ("timeout", "stop_seconds"):
+            seconds = getattr(self, name)
+            require(0 < seconds < float("inf"), f"run.{name} must be above 0 and finite")
         for name, known in (
             ("device", DEVICES),
             ("precision", PRECISIONS),
             ("compile", COMPILES),
             ("fused", FUSES),
+            ("on_non_finite", POLICIES),
         ):
             value = getattr(self, name)
             require(value in known, f"run.{name} must be one of {', '.join(known)}, got {value!r}")

@@ -6,7 +6,7 @@ Everything works with one process and no process group, and on gloo as on nccl.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from urface.derivatives import first_derivative
 
-TIMEOUT = timedelta(minutes=10)
+TIMEOUT = 600.0  # seconds
 
 
 def world_size() -> int:
@@ -31,12 +31,16 @@ def rank() -> int:
 
 
 @contextmanager
-def process_group(device: torch.device) -> Iterator[None]:
-    """Join the ranks that torchrun started, for the time of the block; nothing to do for one process."""
+def process_group(device: torch.device, timeout: float = TIMEOUT) -> Iterator[None]:
+    """Join the ranks that torchrun started, for the time of the block; nothing to do for one process.
+
+    A rank that waits longer than ``timeout`` seconds for another fails, which torchrun then restarts.
+    """
     if "RANK" not in os.environ or dist.is_initialized():
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
     try:
         yield
     finally:
@@ -64,6 +68,14 @@ def any_rank(flag: bool, device: torch.device) -> bool:
     return bool(all_reduce_max(torch.tensor(float(flag), device=device)).item())
 
 
+def any_of(flags: Sequence[bool], device: torch.device) -> list[bool]:
+    """`any_rank` for several flags in one exchange."""
+    if world_size() == 1:
+        return list(flags)
+    found = all_reduce_max(torch.tensor([float(flag) for flag in flags], device=device))
+    return [bool(value) for value in found.tolist()]
+
+
 def barrier() -> None:
     """Wait for all ranks."""
     if world_size() > 1:
@@ -77,6 +89,15 @@ def broadcast_object(value: Any) -> Any:
     holder = [value]
     dist.broadcast_object_list(holder, src=0)
     return holder[0]
+
+
+def gather_objects(value: Any) -> list[Any]:
+    """The small plain values of all ranks in rank order, on every rank."""
+    if world_size() == 1:
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def gather(tensor: Tensor) -> Tensor:

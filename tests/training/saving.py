@@ -1,7 +1,9 @@
 """Saves checkpoints until it is killed, again and again: the other side of test_kills.py.
 
-    python saving.py kills FOLDER COUNT       SIGKILL at random while checkpoints are saved
+    python saving.py kills FOLDER COUNT MB    SIGKILL at random while checkpoints of that size are saved
     python saving.py terms FOLDER COUNT DATA  SIGTERM to a training run, each in a folder of its own
+    python saving.py twice FOLDER COUNT DATA  the same with a second SIGTERM soon after
+    python saving.py soak FOLDER COUNT DATA   so many steps, and what they held of memory, files and threads
 
 It forks, since a process that imports torch anew takes longer to start than fifty kills to do; so it must
 have a single thread and cannot be pytest's own process.
@@ -20,6 +22,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch.utils.tensorboard.writer import SummaryWriter
 
 from urface.config import (
     DataSettings,
@@ -28,12 +31,14 @@ from urface.config import (
     OptimSettings,
     RunSettings,
     TrainSettings,
+    UncertaintySettings,
 )
-from urface.training import checkpoint
+from urface.training import checkpoint, loop
 from urface.training.logs import read_log
 from urface.training.train import train
 
-STATE = {f"part{n}": torch.full((256, 256), float(n)) for n in range(8)}
+assert SummaryWriter  # imported once here, not in each child
+STATE: dict[str, torch.Tensor] = {}
 
 
 def careful(folder: Path, step: int) -> None:
@@ -50,9 +55,10 @@ def naive(folder: Path, step: int) -> None:
     data = {**STATE, "step": torch.tensor(step)}
     temporary = folder / "new"
     save_file(data, temporary)
+    whole = temporary.read_bytes()
     with open(folder / "state.safetensors", "wb") as file:
-        for chunk in (temporary.read_bytes()[i : i + 65536] for i in range(0, 1 << 22, 65536)):
-            file.write(chunk)
+        for start in range(0, len(whole), 65536):
+            file.write(whole[start : start + 65536])
 
 
 def naive_step(folder: Path) -> int:
@@ -95,7 +101,10 @@ def kill_while_saving(
     child = forked(work)
     os.close(theirs)
     os.read(ours, 8)  # once it is under way
-    time.sleep(random.Random(seed).uniform(0.0, 0.04))
+    # Anywhere in the next few saves, whose length depends on the size and the machine.
+    begun = time.monotonic()
+    os.read(ours, 8)
+    time.sleep(random.Random(seed).uniform(0.0, 2.0) * min(time.monotonic() - begun, 1.0))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     finished = first
@@ -117,30 +126,87 @@ def kills(folder: Path, count: int) -> dict[str, list[int]]:
     return found
 
 
-def terminate_training(folder: Path, data: str) -> tuple[int, int, int]:
-    """Exit code after a SIGTERM, the step of the checkpoint and the last step of the log."""
-    settings = TrainSettings(
+def settings_of(folder: Path, data: str, epochs: float = 9000) -> TrainSettings:
+    return TrainSettings(
         data=DataSettings(train=data),
         model=ModelSettings("tiny", 64, 66, 32, 4, 16.0, (1.0, 64.0)),
         objective=ObjectiveSettings("confidence", 2.0),
-        optim=OptimSettings(batch_size=8, epochs=9000, learning_rate=0.02),
-        run=RunSettings(str(folder), precision="fp32", threads=1, log_every=1),
+        optim=OptimSettings(batch_size=8, epochs=epochs, learning_rate=0.02),
+        uncertainty=UncertaintySettings(0),
+        run=RunSettings(str(folder), precision="fp32", threads=1, log_every=1, checkpoint_every=40),
     )
+
+
+def terminate_training(
+    folder: Path, data: str, again_after: float | None = None
+) -> tuple[int, int, int, float]:
+    """Exit code after a SIGTERM, the checkpoint's step, the log's last step, the seconds it took."""
+    settings = settings_of(folder, data)
     child = forked(lambda: train(settings, progress=False) and None)
     log, deadline = folder / "log.jsonl", time.monotonic() + 60
     while not (log.exists() and len(log.read_text().splitlines()) > 2):
         if time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
         time.sleep(0.01)
+    asked = time.monotonic()
     os.kill(child, signal.SIGTERM)
+    if again_after is not None:
+        time.sleep(again_after)
+        os.kill(child, signal.SIGTERM)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return code, careful_step(folder / "checkpoints"), read_log(log)[-1]["step"]
+    seconds = time.monotonic() - asked
+    return code, careful_step(folder / "checkpoints"), read_log(log)[-1]["step"], seconds
+
+
+def soak(folder: Path, count: int, data: str, leak: int = 0) -> dict[str, float]:
+    """Growth of memory in MB over the second half of ``count`` steps, and of files and threads.
+
+    ``leak`` bytes are kept at each step: the control.
+    """
+    kept: list[bytearray] = []
+    seen: list[tuple[float, int, int, float]] = []
+    plain = loop.to_device
+
+    def watch(batch, env):  # type: ignore[no-untyped-def]
+        kept.append(bytearray(os.urandom(leak)))
+        if len(kept) > count // 2 and len(kept) % 10 == 0:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            files = len(os.listdir("/proc/self/fd"))
+            threads = len(os.listdir("/proc/self/task"))
+            seen.append(
+                (pages * os.sysconf("SC_PAGE_SIZE") / 1e6, files, threads, time.monotonic())
+            )
+        return plain(batch, env)
+
+    loop.to_device = watch  # type: ignore[assignment]
+    train(settings_of(folder, data, count / 6), progress=False)
+    loop.to_device = plain
+    memory, files, threads, when = (list(column) for column in zip(*seen, strict=True))
+    third = len(memory) // 3
+    growth = sum(memory[-third:]) / third - sum(memory[:third]) / third
+    return {
+        "megabytes": growth,
+        "megabytes_an_hour": growth / (when[-third // 2] - when[third // 2]) * 3600,
+        "files": max(files) - min(files),
+        "threads": max(threads) - min(threads),
+        "steps": len(kept),
+    }
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     what, where, number = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     if what == "kills":
+        size = int(sys.argv[4]) << 18  # of 4 bytes
+        STATE.update({f"part{n}": torch.full((size // 8,), float(n)) for n in range(8)})
         print(json.dumps(kills(where, number)))
-    else:
+    elif what == "terms":
         print(json.dumps([terminate_training(where / str(n), sys.argv[4]) for n in range(number)]))
+    elif what == "twice":
+        draw = random.Random(7)
+        waits = [draw.uniform(0.0, 0.1) for _ in range(number)]
+        ended = [terminate_training(where / str(n), sys.argv[4], w) for n, w in enumerate(waits)]
+        print(json.dumps(ended))
+    else:
+        sound = soak(where / "sound", number, sys.argv[4])
+        print(json.dumps([sound, soak(where / "leaking", number, sys.argv[4], leak=50_000)]))

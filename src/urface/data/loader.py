@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -81,7 +81,7 @@ def _repeats(index: np.ndarray) -> list[int]:
 def batches(
     frames: Frames,
     draw: Callable[[int], Draw],
-    steps: range,
+    steps: Sequence[int],
     settings: VariationSettings,
     input_size: int,
     seed: int,

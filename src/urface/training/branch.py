@@ -7,7 +7,7 @@ output is known: there it is a small perceptron on the output (models/output_bra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from urface.recognisers.network import NetworkRecogniser
 from urface.recognisers.onnx_model import OnnxModel
 from urface.recognisers.recogniser import Recogniser
 from urface.recognisers.usable import refuse_unusable
-from urface.training.uncertainty import pair_sampler, train_branch, train_uncertainty
+from urface.training.uncertainty import Load, pair_sampler, train_branch, train_uncertainty
 from urface.types import FaceBatch, UserError
 
 MODEL = "model.safetensors"
@@ -151,12 +151,14 @@ def _on_output(
 ) -> OutputBranch:
     """A trained branch on the output of ``recogniser``."""
     sampler = pair_sampler(settings, source.labels)
-    steps = range(settings.uncertainty.steps)
-    loader: Iterator[FaceBatch]
+    load: Load
     if isinstance(recogniser, FeaturesFile):
         vectors = refuse_unusable(recogniser.features([], source.keys), source.keys).vectors
         sample = vectors
-        loader = feature_batches(vectors, source.labels, sampler, steps)
+
+        def load(steps: Sequence[int]) -> Iterator[FaceBatch]:
+            return feature_batches(vectors, source.labels, sampler, steps)
+
     else:
         assert recogniser.preprocessing is not None
         size = recogniser.preprocessing.size
@@ -167,7 +169,10 @@ def _on_output(
         cut = slice(margin, margin + size)
         sample = _features(recogniser, np.stack([frames.get(int(i))[0][cut, cut] for i in chosen]))
         seed = settings.run.seed + 1
-        loader = batches(frames, sampler.draw, steps, settings.variations, size, seed)
+
+        def load(steps: Sequence[int]) -> Iterator[FaceBatch]:
+            return batches(frames, sampler.draw, steps, settings.variations, size, seed)
+
     dim, plan = sample.shape[1], settings.uncertainty
     if dim % recogniser.parts:
         raise UserError(
@@ -176,12 +181,12 @@ def _on_output(
     branch = OutputBranch(dim, recogniser.parts, plan.per_dimension).to(env.device)
     branch.learn_lengths(torch.from_numpy(sample).to(env.device))
     model = OutputModel(recogniser, branch)
-    train_branch(settings, model, branch, loader, source.keys, env, progress)
+    train_branch(settings, model, branch, load, source.keys, recogniser.digest, env, progress)
     return branch.cpu()
 
 
 def feature_batches(
-    vectors: np.ndarray, labels: np.ndarray, sampler: PairSampler, steps: range
+    vectors: np.ndarray, labels: np.ndarray, sampler: PairSampler, steps: Sequence[int]
 ) -> Iterator[FaceBatch]:
     """The batches of ``steps`` with features [B, K * D] where images would be."""
     for step in steps:

@@ -16,31 +16,68 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from urface import distributed
-from urface.atomic import sync_directory, tensor_errors
+from urface.atomic import make_folder, sync_directory, write_chunks
+from urface.training.tensor_file import write_tensors
 from urface.types import UserError
 
 KEEP = 2
 FORMAT = "urface-checkpoint-2"
-MANIFEST, SEAL = "manifest.json", "manifest.sha256"
+MANIFEST, SEAL, STATE = "manifest.json", "manifest.sha256", "state.safetensors"
+SLACK = 1 << 20  # bytes beside the tensors: headers, manifest, the folder itself
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was saved: ``shared`` tensors, the parts of all ranks in rank order, and plain values."""
+    """A whole checkpoint at ``path``: what all ranks share, plain values, and the ranks' own parts."""
 
+    path: Path
     step: int
-    shared: dict[str, Tensor]
-    parts: list[dict[str, Tensor]]
+    ranks: int
     values: dict[str, Any]
+
+    @cached_property
+    def shared(self) -> dict[str, Tensor]:
+        return load_file(self.path / STATE)
+
+    @cached_property
+    def parts(self) -> list[dict[str, Tensor]]:
+        """What each rank held of its own, in rank order."""
+        return [load_file(self.path / _part(rank)) for rank in range(self.ranks)]
+
+    def rows(self, wanted: range) -> dict[str, Tensor]:
+        """The rows ``wanted`` of the ranks' parts joined in rank order; scalars are those of rank 0.
+
+        Only these rows are read: the prototypes of all ranks together may not fit into one.
+        """
+        found: dict[str, list[Tensor]] = {}
+        first: dict[str, int] = {}
+        for rank in range(self.ranks):
+            with safe_open(self.path / _part(rank), framework="pt") as file:
+                for name in file.keys():  # noqa: SIM118 it is no mapping
+                    part = file.get_slice(name)
+                    if not part.get_shape():
+                        found.setdefault(name, [file.get_tensor(name)])
+                        continue
+                    start, count = first.get(name, 0), part.get_shape()[0]
+                    first[name] = start + count
+                    low, high = max(wanted.start - start, 0), min(wanted.stop - start, count)
+                    if low < high or rank == 0:
+                        found.setdefault(name, []).append(part[low : max(low, high)])
+        return {name: torch.cat(t) if t[0].ndim else t[0] for name, t in found.items()}
 
 
 def save(
@@ -50,57 +87,116 @@ def save(
     own: dict[str, Tensor],
     values: dict[str, Any],
 ) -> Path:
-    """Save a checkpoint of all ranks; every rank calls this. ``own`` is what only this rank holds."""
+    """Save a checkpoint of all ranks; every rank calls this. ``own`` is what only this rank holds.
+
+    Where one rank cannot write, all raise and what is there already stays: OSError with the file on that
+    rank, UserError elsewhere. Raises UserError before anything is written where the disk has no room.
+    """
     final = folder / _name(step)
     temporary = folder / f".{_name(step)}.tmp"
-    if distributed.rank() == 0:
-        for left in folder.glob(".step_*.tmp"):  # by a killed run
-            shutil.rmtree(left)
-        temporary.mkdir(parents=True)
-    distributed.barrier()
-    _write(temporary / f"rank_{distributed.rank():05d}.safetensors", own)
-    distributed.barrier()
-    if distributed.rank() == 0:
-        _write(temporary / "state.safetensors", shared)
-        files = {
-            path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
-            for path in sorted(temporary.iterdir())
-        }
-        manifest = {
-            "format": FORMAT,
-            "step": step,
-            "ranks": distributed.world_size(),
-            "files": files,
-            "values": values,
-        }
-        text = json.dumps(manifest, indent=1).encode()
-        _write_synced(temporary / MANIFEST, text)
-        _write_synced(temporary / SEAL, hashlib.sha256(text).hexdigest().encode())
-        sync_directory(temporary)
-        if final.exists():  # a run that fell back to an older checkpoint comes past this step again
-            shutil.rmtree(final)
-        os.rename(temporary, final)
-        sync_directory(folder)
-        for old in _steps(folder)[:-KEEP]:
-            shutil.rmtree(folder / old)
-    distributed.barrier()
+    sizes = distributed.gather_objects(sum(tensor.nbytes for tensor in own.values()))
+    needed = sum(sizes) + sum(tensor.nbytes for tensor in shared.values()) + SLACK
+    alone = distributed.rank() == 0
+    try:
+        _together(lambda: _prepare(folder, temporary, needed) if alone else None)
+        parts = _together(lambda: write_tensors(temporary / _part(distributed.rank()), own))
+        _together(lambda: _finish(temporary, final, step, parts, shared, values) if alone else None)
+    except Exception:
+        if alone:
+            shutil.rmtree(temporary, ignore_errors=True)
+        raise
     return final
 
 
+def _together(work: Callable[[], Found]) -> list[Found]:
+    """What ``work`` gave on each rank; where it failed on one, all raise: none waits for one that ended."""
+    mine: Exception | None = None
+    found: Found | None = None
+    try:
+        found = work()
+    except (OSError, UserError) as error:
+        mine = error
+    said = None
+    if mine is not None:
+        named = isinstance(mine, OSError) and mine.filename
+        said = f"{mine.filename}: {mine.strerror}" if named else str(mine)  # type: ignore[attr-defined]
+    everyones = distributed.gather_objects((found, said))
+    if mine is not None:
+        raise mine
+    for rank, (_, problem) in enumerate(everyones):
+        if problem is not None:
+            raise UserError(f"rank {rank} could not save: {problem}")
+    return [found for found, _ in everyones]
+
+
+def _prepare(folder: Path, temporary: Path, needed: int) -> None:
+    make_folder(folder)
+    for left in folder.glob(".step_*.tmp"):  # by a killed run
+        shutil.rmtree(left)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"{folder}: a checkpoint takes {needed / 1e6:,.1f} MB and {free / 1e6:,.1f} MB are free: "
+            "make room, or set run.out to another disk; the last checkpoint is as it was"
+        )
+    temporary.mkdir()
+
+
+def _finish(
+    temporary: Path,
+    final: Path,
+    step: int,
+    parts: list[dict[str, int | str]],
+    shared: dict[str, Tensor],
+    values: dict[str, Any],
+) -> None:
+    files = {_part(rank): part for rank, part in enumerate(parts)}
+    files[STATE] = write_tensors(temporary / STATE, shared)
+    manifest = {
+        "format": FORMAT,
+        "step": step,
+        "ranks": len(parts),
+        "files": files,
+        "values": values,
+    }
+    text = json.dumps(manifest, indent=1).encode()
+    write_chunks(temporary / MANIFEST, [text])
+    write_chunks(temporary / SEAL, [hashlib.sha256(text).hexdigest().encode()])
+    sync_directory(temporary)
+    if final.exists():  # a run that fell back to an older checkpoint comes past this step again
+        shutil.rmtree(final)
+    os.rename(temporary, final)
+    sync_directory(final.parent)
+    for old in _steps(final.parent)[:-KEEP]:
+        shutil.rmtree(final.parent / old)
+
+
 def load_latest(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that is whole, None where there is none at all.
+    """The newest checkpoint that is whole, None where there is none at all; the same on every rank.
 
     One that is not whole is named on stderr and passed over. Raises UserError where all are damaged, or
-    where one is of another version of urface: to begin anew is for the user to say.
+    where one is of another version of urface: to begin anew is for the user to say. Every rank calls this;
+    each checks the sums of some of the files.
     """
-    names = list(reversed(_steps(folder))) if folder.is_dir() else []
+    # One list for all: a shared disk may show a new name to one rank before the others.
+    names = distributed.broadcast_object(_steps(folder)[::-1] if folder.is_dir() else [])
     for name in names:
+        found: Checkpoint | None = None
+        wrong: tuple[bool, str] | None = None
         try:
-            return _load(folder / name)
-        except UserError:
-            raise
+            found = _load(folder / name, distributed.rank(), distributed.world_size())
+        except UserError as error:
+            wrong = (True, str(error))
         except (OSError, ValueError, KeyError) as error:
-            print(f"{folder / name}: damaged ({error})", file=sys.stderr)
+            wrong = (False, str(error))
+        problems = [problem for problem in distributed.gather_objects(wrong) if problem]
+        if not problems:
+            return found
+        final, text = max(problems)
+        if final:
+            raise UserError(text)
+        if distributed.rank() == 0:
+            print(f"{folder / name}: damaged ({text}): the one before is taken", file=sys.stderr)
     if names:
         raise UserError(
             f"{folder}: no checkpoint in it can be read ({', '.join(names)}): put a copy back, or "
@@ -109,7 +205,7 @@ def load_latest(folder: Path) -> Checkpoint | None:
     return None
 
 
-def _load(path: Path) -> Checkpoint:
+def _load(path: Path, rank: int = 0, ranks: int = 1) -> Checkpoint:
     text = (path / MANIFEST).read_bytes()
     seal = (path / SEAL).read_bytes() if (path / SEAL).is_file() else None
     if seal is not None and seal != hashlib.sha256(text).hexdigest().encode():
@@ -124,13 +220,11 @@ def _load(path: Path) -> Checkpoint:
         raise ValueError(f"{SEAL} is missing")
     if path.name != _name(manifest["step"]):
         raise ValueError(f"it holds step {manifest['step']}")
-    for name, known in manifest["files"].items():
+    for name, known in sorted(manifest["files"].items())[rank::ranks]:
         file = path / name
         if file.stat().st_size != known["bytes"] or _sha256(file) != known["sha256"]:
             raise ValueError(f"{name} is not what was written")
-    parts = [load_file(path / f"rank_{rank:05d}.safetensors") for rank in range(manifest["ranks"])]
-    shared = load_file(path / "state.safetensors")
-    return Checkpoint(manifest["step"], shared, parts, manifest["values"])
+    return Checkpoint(path, manifest["step"], manifest["ranks"], manifest["values"])
 
 
 def _steps(folder: Path) -> list[str]:
@@ -141,23 +235,8 @@ def _name(step: int) -> str:
     return f"step_{step:08d}"
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write(path: Path, tensors: dict[str, Tensor]) -> None:
-    # safetensors keeps no strides: a channels_last weight is written in the ordinary order.
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with tensor_errors(path):
-        save_file(plain, path)
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _part(rank: int) -> str:
+    return f"rank_{rank:05d}.safetensors"
 
 
 def _sha256(path: Path) -> str:

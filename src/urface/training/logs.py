@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from urface import distributed
+from urface.atomic import write_atomic
 
 
 class Log:
@@ -30,7 +31,8 @@ class Log:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "log.jsonl"
         kept = [line for line in read_log(path) if line["stage"] != stage or line["step"] <= first]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        # Not in place: a kill in the middle would take the record of the whole run with it.
+        write_atomic(path, "".join(json.dumps(line) + "\n" for line in kept))
         self._file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 closed in __exit__
         from torch.utils.tensorboard.writer import SummaryWriter
 

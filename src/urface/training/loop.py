@@ -17,7 +17,7 @@ from urface.environment import Environment
 from urface.models.prototypes import Prototypes
 from urface.models.urface import URFace
 from urface.training.decorrelation import build_decorrelation, sub_embedding_correlation
-from urface.training.diagnosis import stop_not_finite
+from urface.training.diagnosis import BrokenStep, stop_not_finite
 from urface.training.logs import Log
 from urface.training.optim import (
     build_optimizer,
@@ -28,7 +28,9 @@ from urface.training.optim import (
     update,
 )
 from urface.training.resume import Trained, resume, save
+from urface.training.rollback import planned
 from urface.training.signals import StopRequested, catch_termination
+from urface.training.spikes import SpikeWatch
 from urface.training.step import differentiate
 from urface.training.watch import Watch, reads_late
 from urface.types import FaceBatch, UserError
@@ -60,6 +62,8 @@ def train_embedding(
     sampler = EpochSampler(len(frames.source), settings.optim.batch_size, settings.run.seed)
     steps = max(1, round(settings.optim.epochs * sampler.steps_per_epoch))
     first, before = resume(settings, trained)
+    plan = planned(out, STAGE, first, steps)
+    spikes = SpikeWatch(out, STAGE)
     network: nn.Module = model
     if distributed.world_size() > 1:
         network = DistributedDataParallel(model)
@@ -68,7 +72,7 @@ def train_embedding(
     loader = batches(
         frames,
         sampler.draw,
-        range(first, steps),
+        plan.steps,
         settings.variations,
         settings.model.input_size,
         settings.run.seed,
@@ -76,9 +80,12 @@ def train_embedding(
     )
     bar = progress and distributed.rank() == 0
     watch = Watch(late)
-    with catch_termination() as termination, Log(out, STAGE, first, steps, bar) as log:
-        for step, batch in enumerate(loader, start=first):
-            rate = schedule(step, steps, settings.optim)
+    with (
+        catch_termination(settings.run.stop_seconds) as termination,
+        Log(out, STAGE, first, steps, bar) as log,
+    ):
+        for step, batch in zip(plan.steps, loader, strict=True):
+            rate = schedule(plan.updates(step), steps, settings.optim)
             set_rate(optimizer, rate)
 
             images, labels = to_device(batch, env)
@@ -93,22 +100,27 @@ def train_embedding(
             norm = clip_gradients(model.parameters(), prototypes.parameters(), settings.optim.clip)
 
             done = step + 1
-            logs = done % settings.run.log_every == 0 or done == steps
-            saves = done % settings.run.checkpoint_every == 0 or done == steps
+            logs = done % settings.run.log_every == 0 or done == plan.end
+            saves = done % settings.run.checkpoint_every == 0 or done == plan.end
             # A signal may reach one rank alone, and all must save together.
             skip = watch.ask(step, rate, found, norm, batch, termination.requested)
             broken, stop = watch.read(logs or saves)
             if broken is not None:
                 stop_not_finite(
-                    out,
-                    STAGE,
-                    broken.step,
-                    broken.rate,
-                    broken.found.named,
-                    broken.norm,
-                    broken.found.confidence,
-                    broken.batch,
-                    frames.source.keys,
+                    settings.run,
+                    BrokenStep(
+                        STAGE,
+                        broken.step,
+                        broken.rate,
+                        broken.found.named,
+                        broken.norm,
+                        env.tensor(broken.batch.images),
+                        {"mean": broken.found.mean, "confidence": broken.found.confidence},
+                        [broken.found.gradient],
+                        model,
+                        broken.batch,
+                        frames.source.keys,
+                    ),
                 )
             update(optimizer, skip)
             if decorrelation is not None:
@@ -116,6 +128,7 @@ def train_embedding(
                 decorrelation.learn(found.mean, found.masked, skip)
 
             log.step()
+            spikes.note(done, found.total)
             if logs:
                 seconds = time.monotonic() - clock
                 values = measured(found.named, norm, found.confidence, rate, done - first, seconds)
@@ -126,6 +139,7 @@ def train_embedding(
                     )
                 if decorrelation is not None:
                     values |= decorrelation.log.values()
+                values["alerts"] = spikes.look()
                 log.write(done, values)
             if saves or stop:
                 spent = before + time.monotonic() - clock

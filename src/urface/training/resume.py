@@ -70,13 +70,7 @@ def resume(settings: TrainSettings, trained: Trained) -> tuple[int, float]:
             f"has {prototypes.classes}: choose another run.out"
         )
     trained.model.load_state_dict(part_of(found.shared, "model/"))
-    rows = slice(prototypes.shard.start, prototypes.shard.stop)
-    joined = {
-        name: torch.cat([part[name] for part in found.parts])[rows]
-        if found.parts[0][name].ndim
-        else found.parts[0][name]
-        for name in found.parts[0]
-    }
+    joined = found.rows(prototypes.shard)
     with torch.no_grad():
         prototypes.weight.copy_(joined.pop("prototypes"))
     names = parameter_names(trained)
@@ -108,6 +102,7 @@ FREE = {
     "run": {
         *("device", "threads", "log_every", "checkpoint_every", "out"),
         *("channels_last", "compile", "fused", "recompute"),  # the same numbers up to rounding
+        *("on_non_finite", "timeout", "stop_seconds"),
     }
 }
 

@@ -24,6 +24,7 @@ class Found:
     total, named    the loss and its terms, means over the parts
     confidence      of this rank's images [B, K]
     mean            of this rank's images [B, K, D]
+    gradient        that of the loss by ``mean``
     means, labels   of the images of all ranks, part by part and in each rank by rank
     masked          what Cl said of this rank's images, None without decorrelation
     """
@@ -32,6 +33,7 @@ class Found:
     named: dict[str, Tensor]
     confidence: Tensor
     mean: Tensor
+    gradient: Tensor
     means: Tensor
     labels: Tensor
     masked: Masked | None
@@ -72,6 +74,7 @@ def differentiate(
         with together(network, part == parts - 1):
             with env.autocast():
                 features = network(images[share])
+            features.mean.retain_grad()  # for a diagnosis
             # The network too would learn to talk the confidence down, so its gradient rests, not only
             # the branch's rate.
             confidence = scale_gradient(features.log_confidence, learning).exp()
@@ -94,6 +97,7 @@ def differentiate(
                 masked=masked,
             )
             (terms.total / parts).backward()
+        assert features.mean.grad is not None
         named = {name: value.detach() for name, value in terms.named.items()}
         seen = None
         if masked is not None:
@@ -104,6 +108,7 @@ def differentiate(
                 named,
                 confidence.detach(),
                 features.mean.detach(),
+                features.mean.grad,
                 means.detach(),
                 all_labels,
                 seen,
@@ -124,6 +129,7 @@ def joined(found: list[Found], known: Tensor | None) -> Found:
         {name: torch.stack([part.named[name] for part in found]).mean() for name in found[0].named},
         torch.cat([part.confidence for part in found]),
         torch.cat([part.mean for part in found]),
+        torch.cat([part.gradient for part in found]),
         torch.cat([part.means for part in found]),
         torch.cat([part.labels for part in found]),
         masked,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -21,8 +20,10 @@ from urface.environment import Environment, environment, machine, placed, take_o
 from urface.models.files import load_model, save_model
 from urface.models.iresnet import recompute_blocks
 from urface.models.urface import URFace, build_urface
+from urface.training.diagnosis import RolledBack
 from urface.training.loop import train_embedding
 from urface.training.resume import check_same_settings
+from urface.training.signals import StopRequested, catch_termination
 from urface.training.uncertainty import train_uncertainty
 from urface.types import UserError
 
@@ -82,7 +83,7 @@ def train(
         return path
     env = environment(settings.run)
     take_over(env, settings.run.threads)
-    with distributed.process_group(env.device):
+    with distributed.process_group(env.device, settings.run.timeout):
         return _train(settings, source or training_faces(settings), out, progress, embedding)
 
 
@@ -118,6 +119,29 @@ def _train(
         progress and distributed.rank() == 0,
         training_meshes(settings, source),
     )
+    # One flag for all that follows: a signal between the stages reaches the second.
+    with catch_termination(settings.run.stop_seconds) as termination:
+        while True:
+            try:
+                model, steps, seconds = _stages(settings, frames, env, progress, embedding)
+                break
+            except RolledBack as error:
+                if distributed.rank() == 0:
+                    print(f"{error}: going on from the last checkpoint", file=sys.stderr)
+        _finish(settings, source, frames, model, steps, seconds, progress)
+        if distributed.any_rank(termination.requested, env.device):
+            raise StopRequested(f"stopped by a signal; {out / MODEL} is complete")
+    return out / MODEL
+
+
+def _stages(
+    settings: TrainSettings,
+    frames: Frames,
+    env: Environment,
+    progress: bool,
+    embedding: Path | None,
+) -> tuple[URFace, int, float]:
+    """The model after both stages, the first's steps and the seconds of both."""
     torch.manual_seed(settings.run.seed)
     if embedding is None:
         model = prepared(build_urface(settings.model, settings.objective), settings.run, env)
@@ -126,9 +150,21 @@ def _train(
         model, _, facts = load_model(embedding)
         check_same_settings(settings, facts["settings"])
         model, steps, seconds = prepared(model, settings.run, env), facts["steps"], 0.0
-    started = time.monotonic()
     if settings.uncertainty.steps:
-        train_uncertainty(settings, model, frames, env, progress)
+        seconds += train_uncertainty(settings, model, frames, env, progress)
+    return model, steps, seconds
+
+
+def _finish(
+    settings: TrainSettings,
+    source: FaceSource,
+    frames: Frames,
+    model: URFace,
+    steps: int,
+    seconds: float,
+    progress: bool,
+) -> None:
+    """Write the model file, rank 0 alone."""
     if distributed.rank() == 0:
         if frames.corrupt and progress:
             print(f"{len(frames.corrupt)} images could not be decoded", file=sys.stderr)
@@ -137,10 +173,10 @@ def _train(
             "images": len(source),
             "corrupt": frames.corrupt,
             "steps": steps,
-            "seconds": round(seconds + time.monotonic() - started, 1),
+            "seconds": round(seconds, 1),
             "machine": machine(),
             "settings": as_dict(settings),
         }
-        save_model(out / MODEL, model, settings.model, settings.objective, facts)
+        path = Path(settings.run.out) / MODEL
+        save_model(path, model, settings.model, settings.objective, facts)
     distributed.barrier()
-    return out / MODEL

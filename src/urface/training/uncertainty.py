@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,17 +19,20 @@ from urface.data.loader import batches
 from urface.data.sampler import PairSampler
 from urface.environment import Environment
 from urface.losses import genuine_pairs, uncertainty_loss
-from urface.models.heads import ConfidenceHead
-from urface.models.output_branch import OutputBranch
 from urface.models.urface import URFace, add_uncertainty_head
-from urface.training.diagnosis import stop_not_finite
+from urface.training.branch_checkpoint import Branch, resume, save
+from urface.training.diagnosis import BrokenStep, stop_not_finite
 from urface.training.logs import Log
 from urface.training.loop import to_device
 from urface.training.optim import clip_gradients
+from urface.training.rollback import planned
+from urface.training.signals import StopRequested, catch_termination
+from urface.training.spikes import SpikeWatch
+from urface.training.tensor_file import tensors_digest
 from urface.types import FaceBatch, UserError
 
 STAGE = "uncertainty"
-Branch = ConfidenceHead | OutputBranch
+Load = Callable[[Sequence[int]], Iterator[FaceBatch]]
 
 
 class Frozen(Protocol):
@@ -50,26 +53,31 @@ class Frozen(Protocol):
 
 def train_uncertainty(
     settings: TrainSettings, model: URFace, frames: Frames, env: Environment, progress: bool = True
-) -> None:
+) -> float:
     """Add an uncertainty branch to ``model`` and train it; nothing else changes, BatchNorm included.
 
-    The stage is short beside the first and is not checkpointed: an interrupted one starts again from
-    the finished embedding. Every rank draws the same people, works on its share and sums gradients.
+    Goes on from the newest checkpoint of this stage. Every rank draws the same people, works on its share
+    and sums gradients. Returns the seconds it took, interrupted runs included.
     """
     plan = settings.uncertainty
     model.requires_grad_(False).eval()
+    frozen = tensors_digest(model.state_dict())
     head = add_uncertainty_head(model, plan.per_dimension).requires_grad_(True)
     sampler = pair_sampler(settings, frames.source.labels)
-    loader = batches(
-        frames,
-        sampler.draw,
-        range(plan.steps),
-        settings.variations,
-        settings.model.input_size,
-        settings.run.seed + 1,  # other augmentations than stage one's
-        rank_people(plan, sampler),
-    )
-    train_branch(settings, model, head, loader, frames.source.keys, env, progress)
+    share = rank_people(plan, sampler)
+
+    def load(steps: Sequence[int]) -> Iterator[FaceBatch]:
+        return batches(
+            frames,
+            sampler.draw,
+            steps,
+            settings.variations,
+            settings.model.input_size,
+            settings.run.seed + 1,  # other augmentations than stage one's
+            share,
+        )
+
+    return train_branch(settings, model, head, load, frames.source.keys, frozen, env, progress)
 
 
 def pair_sampler(settings: TrainSettings, labels: np.ndarray) -> PairSampler:
@@ -82,30 +90,46 @@ def train_branch(
     settings: TrainSettings,
     model: Frozen,
     head: Branch,
-    loader: Iterator[FaceBatch],
+    load: Load,
     keys: list[str],
+    frozen: str,
     env: Environment,
     progress: bool = True,
-) -> None:
-    """Train ``head``, from which ``model`` has its variances; ``keys`` name the images of the batches."""
+) -> float:
+    """Train ``head``, from which ``model`` has its variances; the seconds it took.
+
+    ``load`` gives the batches of the steps that are to do, ``keys`` name their images, and ``frozen`` is
+    a digest of what is not trained: a checkpoint made beside other weights is refused.
+    """
     plan = settings.uncertainty
     parameters = list(head.parameters())
     # Adam, whose step does not depend on the scale of the loss: divided by K D, and through features
     # divided by the square root of their number, plain steps of this size moved almost nothing.
     optimizer = torch.optim.Adam(parameters, lr=plan.learning_rate)
+    out = Path(settings.run.out)
+    first, before = resume(settings, head, optimizer, frozen, env)
+    todo = planned(out, STAGE, first, plan.steps)
+    watch = SpikeWatch(out, STAGE)
+
+    def again(images: Tensor) -> list[Tensor]:
+        return [model.log_variance(model.trunk(images))]
+
     clock = time.monotonic()
     bar = progress and distributed.rank() == 0
-    with Log(Path(settings.run.out), STAGE, 0, plan.steps, bar) as log:
-        for step, batch in enumerate(loader):
+    with (
+        catch_termination(settings.run.stop_seconds) as termination,
+        Log(out, STAGE, first, plan.steps, bar) as log,
+    ):
+        for step, batch in zip(todo.steps, load(todo.steps), strict=True):
+            falls = todo.updates(step) >= plan.decay_at * plan.steps
+            rate = plan.learning_rate * (0.1 if falls else 1.0)
             for group in optimizer.param_groups:
-                group["lr"] = plan.learning_rate * (
-                    0.1 if step >= plan.decay_at * plan.steps else 1.0
-                )
+                group["lr"] = rate
             images, labels = to_device(batch, env)
             with torch.no_grad(), env.autocast():
                 trunk = model.trunk(images)
                 mean = model.normalised(trunk)
-            if step == 0:
+            if todo.updates(step) == 0:
                 start_at_distances(head, mean, trunk, labels)
 
             log_variance = model.log_variance(trunk)
@@ -119,26 +143,33 @@ def train_branch(
                 assert parameter.grad is not None
                 distributed.all_reduce_sum(parameter.grad).div_(distributed.world_size())
             norm = clip_gradients(parameters, [], settings.optim.clip)
-            if not bool(torch.isfinite(loss.detach() + norm)):
-                stop_not_finite(
-                    Path(settings.run.out),
-                    STAGE,
-                    step,
-                    plan.learning_rate,
-                    {"L_unc": loss},
-                    norm,
-                    (-log_variance).exp(),
-                    batch,
-                    keys,
+            finite = bool(torch.isfinite(loss.detach() + norm))
+            stop, broken = distributed.any_of([termination.requested, not finite], env.device)
+            if broken:
+                outputs = {"mean": mean, "log_variance": log_variance}
+                terms = {"L_unc": loss}
+                evidence = BrokenStep(
+                    STAGE, step, rate, terms, norm, images, outputs, [], again, batch, keys
                 )
+                stop_not_finite(settings.run, evidence)
             optimizer.step()
 
+            done = step + 1
             log.step()
-            if (step + 1) % settings.run.log_every == 0 or step + 1 == plan.steps:
+            watch.note(done, loss)
+            if done % settings.run.log_every == 0 or done == todo.end:
                 joint = distributed.all_reduce_sum(loss.detach().clone()) / distributed.world_size()
-                log.write(
-                    step + 1, measured(joint, log_variance, step + 1, time.monotonic() - clock)
+                seconds = time.monotonic() - clock
+                values = measured(joint, log_variance, done - first, seconds)
+                log.write(done, {**values, "alerts": watch.look()})
+            if done % settings.run.checkpoint_every == 0 or done == todo.end or stop:
+                spent = before + time.monotonic() - clock
+                save(settings, head, optimizer, frozen, done, spent, env)
+            if stop:
+                raise StopRequested(
+                    f"stopped by a signal at step {done} of {STAGE}; run again to go on"
                 )
+    return before + time.monotonic() - clock
 
 
 def rank_people(plan: UncertaintySettings, sampler: PairSampler) -> slice:
