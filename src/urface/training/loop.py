@@ -14,9 +14,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from urface import distributed
 from urface.config import TrainSettings, as_dict
+from urface.data.ahead import worker_count
 from urface.data.frames import Frames
 from urface.data.loader import batches
 from urface.data.sampler import EpochSampler
+from urface.data.storage import blocks_of
 from urface.environment import Environment
 from urface.losses import objective
 from urface.models.heads import scale_gradient
@@ -53,7 +55,7 @@ def train_embedding(
     optimizer = build_optimizer(model, prototypes, settings.optim)
     decorrelation = build_decorrelation(settings, model, frames)
     trained = Trained(model, prototypes, optimizer, decorrelation)
-    sampler = EpochSampler(len(frames.source), settings.optim.batch_size, settings.run.seed)
+    sampler = epoch_sampler(settings, frames)
     steps = max(1, round(settings.optim.epochs * sampler.steps_per_epoch))
     first, before = resume(settings, trained)
     network: nn.Module = model
@@ -69,6 +71,7 @@ def train_embedding(
         settings.model.input_size,
         settings.run.seed,
         rank_part(settings.optim.batch_size),
+        worker_count(settings.data.workers),
     )
     bar = progress and distributed.rank() == 0
     with catch_termination() as termination, Log(out, STAGE, first, steps, bar) as log:
@@ -131,6 +134,13 @@ def train_embedding(
             if stop:
                 raise StopRequested(f"stopped by a signal at step {done}; run again to go on")
     return steps, before + time.monotonic() - clock
+
+
+def epoch_sampler(settings: TrainSettings, frames: Frames) -> EpochSampler:
+    """Which faces make up each step of stage one."""
+    count, window = len(frames.source), settings.data.shuffle_window
+    blocks = blocks_of(frames.source.read_bytes, count) if window else None
+    return EpochSampler(count, settings.optim.batch_size, settings.run.seed, blocks, window)
 
 
 def rank_part(batch_size: int) -> slice:
@@ -254,7 +264,7 @@ def parameter_names(trained: Trained) -> dict[int, str]:
 
 
 # What a resumed run may change without being another run.
-FREE = {"run": {"device", "threads", "log_every", "checkpoint_every", "out"}}
+FREE = {"data": {"workers"}, "run": {"device", "threads", "log_every", "checkpoint_every", "out"}}
 
 
 def check_same_settings(settings: TrainSettings, saved: dict[str, Any]) -> None:

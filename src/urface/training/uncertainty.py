@@ -14,6 +14,7 @@ from torch import Tensor
 
 from urface import distributed
 from urface.config import TrainSettings, UncertaintySettings
+from urface.data.ahead import worker_count
 from urface.data.frames import Frames
 from urface.data.loader import batches
 from urface.data.sampler import PairSampler
@@ -68,6 +69,7 @@ def train_uncertainty(
         settings.model.input_size,
         settings.run.seed + 1,  # other augmentations than stage one's
         rank_people(plan, sampler),
+        worker_count(settings.data.workers),
     )
     train_branch(settings, model, head, loader, frames.source.keys, env, progress)
 
