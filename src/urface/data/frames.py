@@ -23,7 +23,8 @@ class Frames:
     An image that cannot be decoded is replaced by the next one that can, in the order of the source,
     with that one's label: a rule that depends on nothing but the data, so that every worker, rank and
     resumed run steps over it alike. ``corrupt`` names them; too many raise UserError (``CorruptImages``, to
-    which ``corrupt_share`` and ``corrupt_log`` go). ``meshes`` are those of the images, for pose augmentation.
+    which ``corrupt_share`` and ``corrupt_log`` go). ``meshes`` are those of the images, for
+    pose augmentation.
     """
 
     def __init__(
