@@ -19,10 +19,10 @@ def occlude(image: np.ndarray, grid: int, blocks: np.ndarray) -> np.ndarray:
 @njit(cache=True, nogil=True)
 def paint(image: np.ndarray, grid: int, blocks: np.ndarray) -> None:
     """``occlude`` on ``image`` itself."""
-    height, width, _ = image.shape
+    height, width = image.shape[:2]
     for block in blocks:
         row, column = block // grid, block % grid
         # A block begins at the first pixel whose place times grid reaches it.
         for y in range(-(-height * row // grid), -(-height * (row + 1) // grid)):
             for x in range(-(-width * column // grid), -(-width * (column + 1) // grid)):
-                image[y, x] = 0
+                image[y, x, 0] = image[y, x, 1] = image[y, x, 2] = 0
