@@ -32,6 +32,10 @@ class DataSettings:
     identities        use only the first so many people (0: all)
     corrupt_share     stop when more than this share of the images cannot be decoded
     cache_gigabytes   keep decoded images in memory when they take no more than this
+    workers           threads that read, decode and augment ahead of the step (0: none, -1: as many as
+                      the cores allow); the batches do not depend on it
+    shuffle_window    mix images over this many of their neighbours in the files instead of over the whole
+                      set, so that shards far away are read by blocks (0: the whole set)
     """
 
     train: str = ""
@@ -41,6 +45,8 @@ class DataSettings:
     identities: int = 0
     corrupt_share: float = 0.001
     cache_gigabytes: float = 4.0
+    workers: int = -1
+    shuffle_window: int = 0
 
     def __post_init__(self) -> None:
         require(self.min_images >= 1, f"data.min_images must be at least 1, got {self.min_images}")
@@ -48,6 +54,14 @@ class DataSettings:
         require(
             0 <= self.corrupt_share < 1,
             f"data.corrupt_share is a share from 0 up to 1, got {self.corrupt_share}",
+        )
+        require(
+            -1 <= self.workers <= 256,
+            f"data.workers must be from 0 to 256, or -1, got {self.workers}",
+        )
+        require(
+            self.shuffle_window >= 0,
+            f"data.shuffle_window must not be negative, got {self.shuffle_window}",
         )
 
 

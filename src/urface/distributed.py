@@ -6,10 +6,10 @@ Everything works with one process and no process group, and on gloo as on nccl.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from urface.derivatives import first_derivative
 
+Made = TypeVar("Made")
 TIMEOUT = 600.0  # seconds
 
 
@@ -80,6 +81,16 @@ def barrier() -> None:
     """Wait for all ranks."""
     if world_size() > 1:
         dist.barrier()
+
+
+def first_alone(work: Callable[[], Made]) -> Made:
+    """``work()`` on every rank, on rank 0 before the others: what it leaves on disk is made once."""
+    if rank() > 0:
+        barrier()
+    made = work()
+    if rank() == 0:
+        barrier()
+    return made
 
 
 def broadcast_object(value: Any) -> Any:

@@ -89,3 +89,46 @@ def test_a_pair_step_is_a_pure_function_of_seed_and_step() -> None:
 def test_people_with_one_image_each_have_no_pairs() -> None:
     with pytest.raises(UserError, match="no person has two images"):
         PairSampler(np.arange(5), 2, 2, seed=0)
+
+
+def near(seed: int = 1, window: int = 600) -> EpochSampler:
+    return EpochSampler(8000, 100, seed, np.arange(8000) // 50, window)
+
+
+def test_a_windowed_epoch_has_every_image_once_in_another_order_each_and_for_each_seed() -> None:
+    sampler = near()
+    epochs = [np.concatenate([sampler.draw(80 * e + s).index for s in range(80)]) for e in range(2)]
+    for order in epochs:
+        assert sorted(order) == list(range(8000))
+    assert (epochs[0] != epochs[1]).any()
+    assert (near(seed=2).draw(0).index != epochs[0][:100]).any()
+    np.testing.assert_array_equal(near().draw(97).index, epochs[1][1700:1800])
+
+
+def test_a_window_uses_few_blocks_at_a_time_and_mixes_them() -> None:
+    order = np.concatenate([near().draw(step).index for step in range(80)])
+    blocks = order // 50
+    first, last = np.full(160, 8000), np.zeros(160, int)
+    np.minimum.at(first, blocks, np.arange(8000))
+    np.maximum.at(last, blocks, np.arange(8000))
+    open_at_once = [(first <= place).sum() - (last < place).sum() for place in range(0, 8000, 100)]
+    assert max(open_at_once) <= 1.5 * 600 / 50 + 4
+    # Evenly mixed a batch has images of about as many blocks as are open; in file order of 2 or 3.
+    mixed = [len(np.unique(part)) for part in blocks.reshape(80, 100)[10:70]]
+    assert min(mixed) >= 8
+    control = EpochSampler(8000, 100, 1)
+    spread = np.concatenate([control.draw(step).index for step in range(80)])[:800] // 50
+    assert len(np.unique(spread)) > 150  # the whole set in use at once
+
+
+def test_the_shares_of_a_batch_keep_to_their_own_blocks_whatever_the_number_of_ranks() -> None:
+    sampler = near()
+    for ranks in (2, 4):
+        read = 0
+        for rank in range(ranks):
+            part = slice(rank * 100 // ranks, (rank + 1) * 100 // ranks)
+            mine = np.concatenate([sampler.draw(step).index[part] for step in range(80)])
+            read += len(np.unique(mine // 50))
+        assert (
+            read < 0.75 * ranks * 160
+        )  # all ranks would read all blocks if a batch was not sorted

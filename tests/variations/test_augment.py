@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from urface.config import VariationSettings
-from urface.variations.augment import AUGMENTABLE, augment, sample_generator, turn_generator
+from urface.variations.augment import (
+    AUGMENTABLE,
+    augment,
+    augment_into,
+    sample_generator,
+    turn_generator,
+)
+from urface.variations.occlusion import occlude
 
 IMAGE = np.random.default_rng(0).integers(1, 256, (32, 32, 3)).astype(np.uint8)
 NO_FLIP = VariationSettings(flip=0.0)
@@ -115,3 +123,38 @@ def test_one_setting_does_not_change_what_another_does_to_the_same_image() -> No
         np.testing.assert_array_equal(image[shown], only_low[shown])
         black = (draw(replace(both, low_resolution=0.0), index)[0] == 0).all(2)
         np.testing.assert_array_equal((image == 0).all(2), black)
+
+
+def as_before(image: np.ndarray, settings: VariationSettings, index: int) -> np.ndarray:
+    """The same on copies: what the batch's rows must equal to the bit."""
+    draw = sample_generator(0, 0, index)
+    d = draw.random(6)
+    if d[0] < settings.flip:
+        image = np.ascontiguousarray(image[:, ::-1])
+    if d[1] < settings.low_resolution:
+        low, high = settings.blur_kernels
+        kernel = low + 2 * int(d[3] * ((high - low) // 2 + 1))
+        image = cv2.GaussianBlur(np.ascontiguousarray(image), (kernel, kernel), 0)
+    if d[4] < settings.occlusion:
+        first, last = settings.occlusion_blocks
+        blocks = draw.permutation(settings.occlusion_grid**2)[
+            : first + int(d[5] * (last - first + 1))
+        ]
+        image = occlude(image, settings.occlusion_grid, blocks)
+    return image
+
+
+def test_a_crop_of_a_larger_frame_goes_into_its_row_of_the_batch_bit_for_bit() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (120, 120, 3), np.uint8)
+    settings = VariationSettings(low_resolution=0.5, occlusion=0.5)
+    batch = np.full((60, 112, 112, 3), 7, np.uint8)
+    labels = np.full((60, 5), 7, np.float32)
+    for index in range(60):
+        crop = frame[index % 9 : index % 9 + 112, index % 5 : index % 5 + 112]
+        before = frame.copy()
+        random = sample_generator(0, 0, index)
+        augment_into(batch[index], labels[index, :3], crop, settings, random)
+        np.testing.assert_array_equal(batch[index], as_before(crop, settings, index))
+        np.testing.assert_array_equal(frame, before)
+    assert set(labels[:, :3].ravel().tolist()) == {0.0, 1.0}
+    assert (labels[:, 3:] == 7).all()

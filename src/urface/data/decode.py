@@ -200,6 +200,11 @@ def resize_image(image: np.ndarray, size: int) -> np.ndarray:
     height, width = image.shape[:2]
     if (height, width) == (size, size):
         return image
+    if height == width and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+        from urface.data.shrink import shrinks_evenly, shrunk  # its compiler takes a second to load
+
+        if shrinks_evenly(height, size):
+            return shrunk(np.ascontiguousarray(image), size)
     shrinks = size * size < height * width
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return cv2.resize(image, (size, size), interpolation=method)

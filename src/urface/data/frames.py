@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from urface.data.corrupt import CorruptImages
 from urface.data.decode import DecodeError, resize_image
 from urface.data.meshes import Meshes
 from urface.data.source import FaceSource
@@ -21,8 +22,9 @@ class Frames:
 
     An image that cannot be decoded is replaced by the next one that can, in the order of the source,
     with that one's label: a rule that depends on nothing but the data, so that every worker, rank and
-    resumed run steps over it alike. ``corrupt`` names them; more than ``corrupt_share`` of all images
-    raises UserError with the first of them. ``meshes`` are those of the images, for pose augmentation.
+    resumed run steps over it alike. ``corrupt`` names them; too many raise UserError (``CorruptImages``, to
+    which ``corrupt_share`` and ``corrupt_log`` go). ``meshes`` are those of the images, for
+    pose augmentation.
     """
 
     def __init__(
@@ -33,13 +35,12 @@ class Frames:
         cache_gigabytes: float = 0.0,
         progress: bool = True,
         meshes: Meshes | None = None,
+        corrupt_log: Path | None = None,
     ) -> None:
         self.source = source
         self.size = size
         self.meshes = meshes
-        self.corrupt: dict[str, str] = {}
-        self._corrupt_share = corrupt_share
-        self._lock = threading.Lock()
+        self._corrupt = CorruptImages(source, corrupt_share, corrupt_log)
         self._cache: np.ndarray | None = None
         if len(source) * size * size * 3 <= cache_gigabytes * 1e9:
             self._fill(progress)
@@ -69,17 +70,13 @@ class Frames:
         try:
             return resize_image(self.source.image(index), self.size)
         except DecodeError as error:
-            key = self.source.keys[index]
-            with self._lock:
-                self.corrupt[key] = str(error)
-                count, total = len(self.corrupt), len(self.source)
-            # At least one is forgiven: 0.1 % of a small set would be none at all.
-            if count > max(1.0, self._corrupt_share * total) or self._corrupt_share == 0:
-                raise UserError(
-                    f"{count} of {total} images of {self.source.name} cannot be decoded, more than the "
-                    f"{self._corrupt_share:.2%} that data.corrupt_share allows; the last: {error}"
-                ) from None
+            self._corrupt.add(index, error)
             return None
+
+    @property
+    def corrupt(self) -> dict[str, str]:
+        """The images met so far that cannot be decoded: key -> reason."""
+        return self._corrupt.found
 
     def get(self, index: int) -> tuple[np.ndarray, int]:
         """The frame at ``index`` and where it came from: ``index``, or the next that can be decoded."""

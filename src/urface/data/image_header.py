@@ -55,7 +55,21 @@ def read_header(data: bytes) -> ImageHeader:
     raise DecodeError("not a JPEG, PNG or WebP file: convert it to one of these")
 
 
+# The last JPEG's bytes up to its image data and what they say. A set's images share their tables, so for
+# most the walk over their segments, a third of what Python costs a decoded face, is one comparison.
+_last_front: tuple[bytes, ImageHeader] = (b"\0", ImageHeader("", 0, 0))
+
+
 def _jpeg_header(data: bytes) -> ImageHeader:
+    front, header = _last_front
+    if not data.startswith(front):
+        return _walk_jpeg(data)
+    _check_jpeg_scans(data, len(front) - 4)
+    return header
+
+
+def _walk_jpeg(data: bytes) -> ImageHeader:
+    global _last_front
     size: tuple[int, int] | None = None
     place, end = 2, len(data)
     while place + 4 <= end:
@@ -81,7 +95,9 @@ def _jpeg_header(data: bytes) -> ImageHeader:
             if size is None:
                 raise DecodeError("damaged JPEG: image data before its size")
             _check_jpeg_scans(data, place)
-            return ImageHeader("JPEG", *size)
+            header = ImageHeader("JPEG", *size)
+            _last_front = (data[: place + 4], header)
+            return header
         place += 2 + length
     raise DecodeError("truncated JPEG: it ends before its image data")
 

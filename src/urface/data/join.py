@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,9 +18,14 @@ class JoinedReader:
     readers: Sequence[Callable[[int], bytes]]
     starts: np.ndarray
 
-    def __call__(self, index: int) -> bytes:
+    def part(self, index: int) -> tuple[int, int]:
+        """The number of the reader, and the place there."""
         part = int(np.searchsorted(self.starts, index, side="right")) - 1
-        return self.readers[part](index - int(self.starts[part]))
+        return part, index - int(self.starts[part])
+
+    def __call__(self, index: int) -> bytes:
+        part, place = self.part(index)
+        return self.readers[part](place)
 
 
 def join(sources: Sequence[FaceSource]) -> FaceSource:
@@ -58,3 +63,25 @@ def join(sources: Sequence[FaceSource]) -> FaceSource:
         variations,
         celeba_frame if celeba_frame.any() else None,
     )
+
+
+def with_equal_digits(sources: Sequence[FaceSource]) -> list[FaceSource]:
+    """Shards of one set whose people are numbers, with as many digits in all of them.
+
+    A shard sees only its own people: one writes person 5 as "5", another, with a person 10, as "05".
+    """
+    names = [name for source in sources for name in source.identities]
+    wide = max(map(len, names))
+    if not all(map(str.isdecimal, names)) or all(len(name) == wide for name in names):
+        return list(sources)
+    padded = []
+    for source in sources:
+        identities = [name.zfill(wide) for name in source.identities]
+        keys = [
+            key.replace(f"{source.identities[label]}/", f"{identities[label]}/", 1)
+            if key.startswith(f"{source.identities[label]}/")
+            else key
+            for key, label in zip(source.keys, source.labels.tolist(), strict=True)
+        ]
+        padded.append(replace(source, keys=keys, identities=identities))
+    return padded

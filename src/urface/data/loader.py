@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections import deque
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
 from urface.config import VariationSettings
+from urface.data.ahead import made_ahead
 from urface.data.frames import Frames
 from urface.data.sampler import Draw
+from urface.data.storage import fetcher_of
 from urface.types import FaceBatch
-from urface.variations.augment import AUGMENTABLE, augment, sample_generator, turn, turn_generator
+from urface.variations.augment import (
+    AUGMENTABLE,
+    augment_into,
+    sample_generator,
+    turn,
+    turn_generator,
+)
 
-AHEAD = 3  # batches in the making; OpenCV lets go of the interpreter, so threads are enough
+FETCH_AHEAD = 4  # steps whose images far away are asked for before a worker needs them
 
 
 def variation_names(frames: Frames) -> tuple[str, ...]:
@@ -58,7 +65,8 @@ def make_batch(
             # Two calls take less than one for an array of two.
             top, left = random.integers(slack + 1), random.integers(slack + 1)
             frame = frame[top : top + input_size, left : left + input_size]
-        images[row], variations[row, : len(AUGMENTABLE)] = augment(frame, settings, random, turned)
+        labels = variations[row, : len(AUGMENTABLE)]
+        augment_into(images[row], labels, frame, settings, random, turned)
         places[row] = place
     known = frames.source.variations[places]
     # What an image showed before stays true of it, or unknown, unless we do it as well.
@@ -86,26 +94,32 @@ def batches(
     input_size: int,
     seed: int,
     part: slice = slice(None),
+    workers: int = 1,
 ) -> Iterator[FaceBatch]:
-    """The batches of ``steps`` in order, prepared by a thread while the network works.
+    """The batches of ``steps`` in order, prepared by ``workers`` threads while the network works.
 
     ``part`` is this rank's share of each draw: the draws are those of all ranks together, so that the
-    data does not depend on how many there are.
+    data does not depend on how many there are. Nor does it depend on ``workers``: a batch is a pure
+    function of its step. Threads are enough, for OpenCV lets go of the interpreter (docs/streaming.md).
     """
+    lock = threading.Lock()  # the sampler keeps the order of an epoch
+    fetch = fetcher_of(frames.source.read_bytes)
+
+    def drawn(step: int) -> Draw:
+        with lock:
+            return draw(step)
 
     def make(step: int) -> FaceBatch:
-        return make_batch(frames, draw(step), settings, input_size, seed, part)
+        return make_batch(frames, drawn(step), settings, input_size, seed, part)
 
-    pending: deque[Future[FaceBatch]] = deque()
-    # One thread keeps the sampler's cached order free of races; decoding and blurring run outside the lock.
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            for step in steps:
-                pending.append(pool.submit(make, step))
-                if len(pending) >= AHEAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+    def asked() -> Iterator[int]:
+        """The steps, each once what it and those soon after it need from far away was asked for."""
+        ready = 0
+        for place, step in enumerate(steps):
+            while fetch is not None and ready <= place + FETCH_AHEAD and ready < len(steps):
+                coming = drawn(steps[ready])
+                fetch(coming.index[part], coming.near)
+                ready += 1
+            yield step
+
+    yield from made_ahead(make, asked(), workers)

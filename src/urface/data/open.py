@@ -7,9 +7,11 @@ from pathlib import Path
 from urface.data import celeba
 from urface.data.colours import with_swapped_colours
 from urface.data.folders import read_folder
-from urface.data.join import join
+from urface.data.join import join, with_equal_digits
 from urface.data.manifest import MANIFEST_NAMES, read_manifest
 from urface.data.record_source import read_records
+from urface.data.remote import exists, is_url, local_path
+from urface.data.remote_tars import remote_source
 from urface.data.shards import ShardPattern, is_pattern
 from urface.data.source import FaceSource
 from urface.data.tar_index import index_tar
@@ -21,29 +23,32 @@ ACCEPTED = "a folder identity/image, a .tar of one, a manifest (.csv, .parquet),
 TRAINING_RECORDS = "train.rec"
 
 
-def open_faces(path: str | Path, swap_colours: bool = False) -> FaceSource:
+def open_faces(path: str | Path, swap_colours: bool = False, window: int = 0) -> FaceSource:
     """The faces at ``path``: a folder, a plain ``.tar``, a manifest, RecordIO's ``.rec`` with its ``.idx``
     beside it, or CelebA as folder or tar.
 
     A folder or tar with a ``manifest.parquet`` or ``manifest.csv`` is read by it. Numbered tars,
     ``faces-{000..N}.tar``, are joined (see ``join``), and so are several sets with commas between them,
     unless the whole is the name of something that is there. With ``swap_colours`` red and blue of every
-    image change places, for sets packed the wrong way. Raises UserError when nothing is there, when it
-    is of another kind, or as the reader of its kind does.
+    image change places, for sets packed the wrong way. Tars may lie in a store, ``s3://bucket/faces.tar``
+    (see ``remote``), where ``window`` images are to be kept at hand. Raises UserError when nothing is
+    there, when it is of another kind, or as the reader of its kind does.
     """
-    source = _open(path)
+    source = _open(path, window)
     return with_swapped_colours(source) if swap_colours else source
 
 
-def _open(path: str | Path) -> FaceSource:
+def _open(path: str | Path, window: int = 0) -> FaceSource:
+    if is_url(path) and "," not in str(path):
+        return _open_url(str(path), window)
     place = Path(path)
     if "," in str(path) and not place.exists():
         parts = [part.strip() for part in str(path).split(",")]
         if not all(parts):
             raise UserError(f"{path}: an empty name between commas")
-        return join([_open(part) for part in parts])
+        return join([_open(part, window) for part in parts])
     if is_pattern(path) and not place.exists():
-        return join([_open(part) for part in ShardPattern(str(path)).to_read()])
+        return join(with_equal_digits([_open(part) for part in ShardPattern(str(path)).to_read()]))
     if place.is_dir():
         return _open_folder(place)
     if not place.exists():
@@ -63,6 +68,20 @@ def _open(path: str | Path) -> FaceSource:
             return celeba.read_celeba_tar(place, members)
         return tar_source(place, members)
     raise UserError(f"{place}: not a data set: expected {ACCEPTED}")
+
+
+def _open_url(url: str, window: int) -> FaceSource:
+    place = local_path(url)
+    if place is not None:
+        return _open(place, window)
+    if is_pattern(url):
+        return remote_source(ShardPattern(url).names_to_read(exists), window)
+    if url.endswith(".tar"):
+        return remote_source([url], window)
+    raise UserError(
+        f"{url}: only tars are read out of a store: `urface data convert SRC 'faces-{{000..N}}.tar'` "
+        "makes them"
+    )
 
 
 def _open_folder(folder: Path) -> FaceSource:

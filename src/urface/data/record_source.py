@@ -20,6 +20,7 @@ from urface.data.records import (
     whole_label,
 )
 from urface.data.source import FaceSource, build_source
+from urface.data.storage import block_numbers
 from urface.types import UserError
 
 PATIENCE = 20_000  # images whose labels are read before a progress bar is worth its line
@@ -47,6 +48,12 @@ class RecordImages:
 
     def __call__(self, index: int) -> bytes:
         return self.file.image(int(self.places[index]))
+
+    def where(self, index: int) -> tuple[str, int]:
+        return str(self.file.path), int(self.file.offsets[self.places[index]])
+
+    def blocks(self) -> np.ndarray:
+        return block_numbers(self.file.offsets[self.places])
 
 
 def read_layout(file: RecordFile) -> Layout:

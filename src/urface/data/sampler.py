@@ -18,19 +18,29 @@ def _generator(seed: int, stream: int, number: int) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Draw:
-    """The images of one step for all ranks together: places [B] and the epoch that seeds their VA."""
+    """The images of one step for all ranks together: places [B] and the epoch that seeds their VA.
+
+    ``near``: they lie in the same blocks of the files as those of the steps around them.
+    """
 
     index: np.ndarray
     epoch: int
+    near: bool = False
 
 
 @dataclass
 class EpochSampler:
-    """Every image once an epoch, in a new order each; the last incomplete batch is left out."""
+    """Every image once an epoch, in a new order each; the last incomplete batch is left out.
+
+    ``blocks`` [N] int64, the block of the files in which each image lies, and a ``window`` of so many
+    images mix them over their neighbours only (see ``near_order``); without them, over the whole set.
+    """
 
     size: int
     batch_size: int
     seed: int
+    blocks: np.ndarray | None = None
+    window: int = 0
     _order: tuple[int, np.ndarray] = field(default=(-1, np.empty(0, np.int64)), repr=False)
 
     def __post_init__(self) -> None:
@@ -48,11 +58,42 @@ class EpochSampler:
         """Step 0, 1, ... over all epochs."""
         epoch, place = divmod(step, self.steps_per_epoch)
         known, order = self._order
+        near = self.blocks is not None and self.window > 0
         if known != epoch:
-            order = _generator(self.seed, EPOCH_STREAM, epoch).permutation(self.size)
+            random = _generator(self.seed, EPOCH_STREAM, epoch)
+            if near:
+                assert self.blocks is not None
+                order = near_order(self.blocks, self.window, self.batch_size, random)
+            else:
+                order = random.permutation(self.size)
             self._order = (epoch, order)
         first = place * self.batch_size
-        return Draw(order[first : first + self.batch_size], epoch)
+        return Draw(order[first : first + self.batch_size], epoch, near)
+
+
+def near_order(
+    blocks: np.ndarray, window: int, batch_size: int, random: np.random.Generator
+) -> np.ndarray:
+    """An order of the N images in which those of a block come within about ``window`` places of each other.
+
+    The blocks are shuffled and laid end to end; each image then moves back by an even random part of the
+    window. So at any time about window / (images of a block) blocks are in use, and they come and go one by
+    one, where shuffling window after window would need a whole window of new blocks at once.
+
+    Within a batch images are sorted by a random number of their block. The ranks cut a batch into shares,
+    so each keeps to its own blocks, whatever the number of ranks, and they are not read by all.
+    """
+    count = len(blocks)
+    total = int(blocks.max()) + 1
+    turn = random.permutation(total)
+    sizes = np.bincount(blocks, minlength=total)
+    starts = np.empty(total, np.int64)
+    by_turn = np.argsort(turn)
+    starts[by_turn] = np.cumsum(sizes[by_turn]) - sizes[by_turn]
+    order = np.argsort(starts[blocks] + random.random(count) * window, kind="stable")
+    owner = random.permutation(total)
+    batch = np.arange(count) // batch_size
+    return order[np.lexsort((owner[blocks[order]], batch))]
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from urface.types import UserError
@@ -28,7 +28,11 @@ class ShardPattern:
 
     def path(self, number: int) -> Path:
         """The file of a shard's number."""
-        return Path(f"{self.before}{number:0{self.width}d}{self.after}")
+        return Path(self.name(number))
+
+    def name(self, number: int) -> str:
+        """The same as text, which a URL stays as."""
+        return f"{self.before}{number:0{self.width}d}{self.after}"
 
     def to_write(self) -> Iterator[Path]:
         """The files to write, in order. Raises UserError after the last."""
@@ -42,13 +46,17 @@ class ShardPattern:
 
     def to_read(self) -> list[Path]:
         """The files that are there: all of the range, or up to the first that is missing for ``N``."""
+        return [Path(name) for name in self.names_to_read(lambda name: Path(name).exists())]
+
+    def names_to_read(self, exists: Callable[[str], bool]) -> list[str]:
+        """The same as text, where ``exists`` tells what is there."""
         if self.last is not None:
-            return [self.path(number) for number in range(self.first, self.last + 1)]
-        found = itertools.takewhile(Path.exists, map(self.path, itertools.count(self.first)))
-        paths = list(found)
-        if not paths:
-            raise UserError(f"{self.path(self.first)}: not there: no shard of {self.text}")
-        return paths
+            return [self.name(number) for number in range(self.first, self.last + 1)]
+        found = itertools.takewhile(exists, map(self.name, itertools.count(self.first)))
+        names = list(found)
+        if not names:
+            raise UserError(f"{self.name(self.first)}: not there: no shard of {self.text}")
+        return names
 
 
 def is_pattern(path: str | Path) -> bool:

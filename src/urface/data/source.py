@@ -72,6 +72,9 @@ class FileReader:
     def __call__(self, index: int) -> bytes:
         return read_capped(self.root / self.paths[index])
 
+    def where(self, index: int) -> tuple[str, None]:
+        return f"{self.root}/{self.paths[index]}", None
+
     def stamp(self, index: int) -> bytes:
         return file_stamp(f"{self.root}/{self.paths[index]}")
 

@@ -10,9 +10,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from urface import distributed
 from urface.config import TrainSettings
+from urface.data.ahead import worker_count
 from urface.data.frames import Frames
 from urface.data.loader import batches
 from urface.data.sampler import EpochSampler
+from urface.data.storage import blocks_of
 from urface.environment import Environment
 from urface.models.prototypes import Prototypes
 from urface.models.urface import URFace
@@ -59,7 +61,7 @@ def train_embedding(
     late = plain and reads_late(optimizer, env.device)
     decorrelation = build_decorrelation(settings, model, frames, fused=late)
     trained = Trained(model, prototypes, optimizer, decorrelation)
-    sampler = EpochSampler(len(frames.source), settings.optim.batch_size, settings.run.seed)
+    sampler = epoch_sampler(settings, frames)
     steps = max(1, round(settings.optim.epochs * sampler.steps_per_epoch))
     first, before = resume(settings, trained)
     plan = planned(out, STAGE, first, steps)
@@ -77,6 +79,7 @@ def train_embedding(
         settings.model.input_size,
         settings.run.seed,
         rank_part(settings.optim.batch_size, settings.optim.accumulate),
+        worker_count(settings.data.workers),
     )
     bar = progress and distributed.rank() == 0
     watch = Watch(late)
@@ -147,6 +150,13 @@ def train_embedding(
             if stop:
                 raise StopRequested(f"stopped by a signal at step {done}; run again to go on")
     return steps, before + time.monotonic() - clock
+
+
+def epoch_sampler(settings: TrainSettings, frames: Frames) -> EpochSampler:
+    """Which faces make up each step of stage one."""
+    count, window = len(frames.source), settings.data.shuffle_window
+    blocks = blocks_of(frames.source.read_bytes, count) if window else None
+    return EpochSampler(count, settings.optim.batch_size, settings.run.seed, blocks, window)
 
 
 def rank_part(batch_size: int, accumulate: int = 1) -> slice:

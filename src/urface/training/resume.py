@@ -99,11 +99,12 @@ def parameter_names(trained: Trained) -> dict[int, str]:
 
 # What a resumed run may change without being another run.
 FREE = {
+    "data": {"workers"},
     "run": {
         *("device", "threads", "log_every", "checkpoint_every", "out"),
         *("channels_last", "compile", "fused", "recompute"),  # the same numbers up to rounding
         *("on_non_finite", "timeout", "stop_seconds"),
-    }
+    },
 }
 
 

@@ -34,7 +34,7 @@ def training_faces(settings: TrainSettings) -> FaceSource:
     """The training set that the settings describe. Raises UserError where it is missing or empty."""
     if not settings.data.train:
         raise UserError("data.train is empty: name a folder, a .tar or a manifest of faces")
-    source = open_faces(settings.data.train)
+    source = open_faces(settings.data.train, window=settings.data.shuffle_window)
     if settings.data.labels:
         source, without_row, _ = attach_labels(source, settings.data.labels)
         if without_row and distributed.rank() == 0:
@@ -84,7 +84,8 @@ def train(
     env = environment(settings.run)
     take_over(env, settings.run.threads)
     with distributed.process_group(env.device, settings.run.timeout):
-        return _train(settings, source or training_faces(settings), out, progress, embedding)
+        source = source or distributed.first_alone(lambda: training_faces(settings))
+        return _train(settings, source, out, progress, embedding)
 
 
 def prepared(model: URFace, settings: RunSettings, env: Environment) -> URFace:
@@ -118,6 +119,7 @@ def _train(
         settings.data.cache_gigabytes,
         progress and distributed.rank() == 0,
         training_meshes(settings, source),
+        out / "corrupt.jsonl",
     )
     # One flag for all that follows: a signal between the stages reaches the second.
     with catch_termination(settings.run.stop_seconds) as termination:

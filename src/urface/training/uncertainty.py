@@ -14,6 +14,7 @@ from torch import Tensor
 
 from urface import distributed
 from urface.config import TrainSettings, UncertaintySettings
+from urface.data.ahead import worker_count
 from urface.data.frames import Frames
 from urface.data.loader import batches
 from urface.data.sampler import PairSampler
@@ -75,6 +76,7 @@ def train_uncertainty(
             settings.model.input_size,
             settings.run.seed + 1,  # other augmentations than stage one's
             share,
+            worker_count(settings.data.workers),
         )
 
     return train_branch(settings, model, head, load, frames.source.keys, frozen, env, progress)

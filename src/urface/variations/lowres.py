@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 
 
-def gaussian_blur(image: np.ndarray, kernel: int) -> np.ndarray:
-    """``image`` [H, W, 3] uint8 blurred with a kernel of ``kernel`` x ``kernel`` pixels, odd.
+def gaussian_blur(image: np.ndarray, kernel: int, out: np.ndarray | None = None) -> np.ndarray:
+    """``image`` [H, W, 3] uint8 blurred with a kernel of ``kernel`` x ``kernel`` pixels, odd; into ``out``.
 
     The standard deviation is OpenCV's for that size, 0.3 ((kernel - 1) / 2 - 1) + 0.8, with its fixed
     binomial tables for the smallest kernels: the paper gives only the sizes (3 to 11, recalled).
     """
-    return cv2.GaussianBlur(image, (kernel, kernel), 0)
+    return cv2.GaussianBlur(image, (kernel, kernel), 0, out)
 
 
 def shrink(image: np.ndarray, pixels: int) -> np.ndarray:

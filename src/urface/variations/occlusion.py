@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 
 def occlude(image: np.ndarray, grid: int, blocks: np.ndarray) -> np.ndarray:
@@ -10,12 +11,18 @@ def occlude(image: np.ndarray, grid: int, blocks: np.ndarray) -> np.ndarray:
 
     A side that is no multiple of ``grid`` is cut as evenly as whole pixels allow.
     """
-    height, width = image.shape[:2]
     black = image.copy()
-    # Where a block begins: the first pixel whose place times grid reaches it.
-    rows = [-(-height * row // grid) for row in range(grid + 1)]
-    columns = [-(-width * column // grid) for column in range(grid + 1)]
-    for block in blocks.tolist():
-        row, column = divmod(block, grid)
-        black[rows[row] : rows[row + 1], columns[column] : columns[column + 1]] = 0
+    paint(black, grid, blocks)
     return black
+
+
+@njit(cache=True, nogil=True)
+def paint(image: np.ndarray, grid: int, blocks: np.ndarray) -> None:
+    """``occlude`` on ``image`` itself."""
+    height, width = image.shape[:2]
+    for block in blocks:
+        row, column = block // grid, block % grid
+        # A block begins at the first pixel whose place times grid reaches it.
+        for y in range(-(-height * row // grid), -(-height * (row + 1) // grid)):
+            for x in range(-(-width * column // grid), -(-width * (column + 1) // grid)):
+                image[y, x, 0] = image[y, x, 1] = image[y, x, 2] = 0
