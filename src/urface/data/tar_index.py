@@ -6,7 +6,9 @@ here every byte between the first header and the end mark is accounted for.
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,21 +50,26 @@ def index_tar(path: str | Path) -> list[TarMember]:
     except OSError as error:
         raise UserError(f"{file}: cannot be opened ({error.strerror})") from None
     try:
-        members = _walk(file, descriptor)
+        read = functools.partial(os.pread, descriptor)
+        return walk_tar(str(file), read, os.fstat(descriptor).st_size)
     finally:
         os.close(descriptor)
-    check_distinct((member.name for member in members), str(file), "member")
+
+
+def walk_tar(file: str, read: Callable[[int, int], bytes], total: int) -> list[TarMember]:
+    """``index_tar`` of the ``total`` bytes that ``read(size, offset)`` reads."""
+    members = _walk(file, read, total)
+    check_distinct((member.name for member in members), file, "member")
     return members
 
 
-def _walk(file: Path, descriptor: int) -> list[TarMember]:
+def _walk(file: str, read: Callable[[int, int], bytes], total: int) -> list[TarMember]:
     members: list[TarMember] = []
-    total = os.fstat(descriptor).st_size
     offset = 0
     override: dict[str, str] = {}  # what a pax header or long name says of the member after it
     while True:
         where = f"{file}: at byte {offset}"
-        block = os.pread(descriptor, BLOCK, offset)
+        block = read(BLOCK, offset)
         if block == END:
             if override:
                 raise UserError(f"{where}: truncated tar, a name without its file")
@@ -83,7 +90,7 @@ def _walk(file: Path, descriptor: int) -> list[TarMember]:
             if size > MAX_NAME_BYTES:
                 raise UserError(f"{where}: damaged tar, a name of {size} bytes")
             if kind in (b"x", b"L"):
-                override |= _override(kind, os.pread(descriptor, size, start), where)
+                override |= _override(kind, read(size, start), where)
             continue
         name = _checked_name(override.get("path") or _plain_name(block, where), where)
         override = {}

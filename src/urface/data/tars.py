@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from urface.data.decode import DEFAULT_LIMITS
 from urface.data.file_stamp import file_stamp
@@ -55,6 +57,10 @@ class TarReader:
         member = self.members[index]
         return file_stamp(self.path) + b" %d %d" % (member.offset, member.size)
 
+    def narrowed(self, indices: np.ndarray) -> TarReader:
+        members = [self.members[index] for index in indices]
+        return TarReader(self.path.absolute(), members, self.max_bytes)
+
 
 def read_tar(path: str | Path) -> FaceSource:
     """The images of a plain tar at ``[any folder/]identity/image``; other files are passed over.
@@ -68,25 +74,29 @@ def read_tar(path: str | Path) -> FaceSource:
     return tar_source(file, index_tar(file))
 
 
-def tar_source(file: Path, members: Sequence[TarMember]) -> FaceSource:
-    """``read_tar`` for a tar whose members were indexed."""
+def tar_source(
+    file: Path | str,
+    members: Sequence[TarMember],
+    reader: Callable[..., Callable[[int], bytes]] = TarReader,
+) -> FaceSource:
+    """``read_tar`` for a tar whose members were indexed; ``reader`` takes what TarReader takes."""
     tables = [m for m in members if _is_manifest(m.name)]
     if len(tables) > 1:
         raise UserError(f"{file}: two manifests, {tables[0].name} and {tables[1].name}: keep one")
     if tables:
-        return _listed_source(file, members, tables[0])
+        return _listed_source(file, members, tables[0], reader)
     images = [m for m in members if is_image_name(m.name.rpartition("/")[2])]
     if not images:
         raise UserError(f"{file}: no image found: expected {LAYOUT}")
     depth = images[0].name.count("/")
     if depth == 0 and any(member.name.endswith(CLASS) for member in members):
-        return flat_source(file, members, images)
+        return flat_source(file, members, images, reader)
     for member in images:
         if member.name.count("/") != depth or depth == 0:
             raise UserError(f"{file}: {member.name!r} is out of place: expected {LAYOUT}")
     keys = ["/".join(member.name.split("/")[-2:]) for member in images]
     identities = [key.partition("/")[0] for key in keys]
-    return build_source(str(file), keys, identities, TarReader(file, images))
+    return build_source(str(file), keys, identities, reader(file, images))
 
 
 def _is_manifest(name: str) -> bool:
@@ -94,11 +104,16 @@ def _is_manifest(name: str) -> bool:
     return last in MANIFEST_NAMES and "/" not in folder
 
 
-def _listed_source(file: Path, members: Sequence[TarMember], table: TarMember) -> FaceSource:
+def _listed_source(
+    file: Path | str,
+    members: Sequence[TarMember],
+    table: TarMember,
+    reader: Callable[..., Callable[[int], bytes]],
+) -> FaceSource:
     if table.size > MAX_TABLE_BYTES:
         raise UserError(f"{file}: {table.name} has {table.size:,} bytes: more than a manifest may")
     name = f"{file}:{table.name}"
-    manifest = parse_manifest(TarReader(file, [table], MAX_TABLE_BYTES)(0), name)
+    manifest = parse_manifest(reader(file, [table], MAX_TABLE_BYTES)(0), name)
     folder = table.name[: table.name.rfind("/") + 1]
     by_name = {member.name: member for member in members}
     listed = []
@@ -107,11 +122,14 @@ def _listed_source(file: Path, members: Sequence[TarMember], table: TarMember) -
         if member is None:
             raise UserError(f"{name}: no member {folder + path}")
         listed.append(member)
-    return manifest_source(manifest, name, TarReader(file, listed))
+    return manifest_source(manifest, name, reader(file, listed))
 
 
 def flat_source(
-    file: Path, members: Sequence[TarMember], images: Sequence[TarMember]
+    file: Path | str,
+    members: Sequence[TarMember],
+    images: Sequence[TarMember],
+    reader: Callable[..., Callable[[int], bytes]] = TarReader,
 ) -> FaceSource:
     """A tar of ``key.jpg`` beside ``key.cls``, which holds the class as text; keys are ``class/key.jpg``.
 
@@ -124,7 +142,7 @@ def flat_source(
         if member is None or not 0 < member.size <= MAX_CLASS_BYTES:
             raise UserError(f"{file}: {image.name!r} has no {CLASS} beside it that names its class")
         told.append(member)
-    read = TarReader(file, told)
+    read = reader(file, told)
     names = [read(number).strip().decode("utf-8", "replace") for number in range(len(told))]
     for name, member in zip(names, told, strict=True):
         if not name or "/" in name or "\0" in name or name in (".", ".."):
@@ -132,4 +150,4 @@ def flat_source(
     wide = max(map(len, names)) if all(map(str.isdecimal, names)) else 0
     names = [name.zfill(wide) for name in names]
     keys = [f"{name}/{image.name}" for name, image in zip(names, images, strict=True)]
-    return build_source(str(file), keys, names, TarReader(file, images))
+    return build_source(str(file), keys, names, reader(file, images))
