@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from .scenario import embedder, faces, listed, plan_of, rows_of, sources_of
 from small_model import one_thread  # noqa: F401
 from urface.corpus.job import PARTS, PLAN, embed_corpus, on_this_machine
 from urface.corpus.plan import Plan
 from urface.corpus.store import Store
 from urface.recognisers.open import open_recogniser
 from urface.types import UserError
+
+from .scenario import embedder, faces, listed, plan_of, rows_of, sources_of
 
 COUNT, BAD = 23, (4, 17)
 
