@@ -120,3 +120,18 @@ def test_the_tool_that_cannot_be_reached_or_writes_no_json_is_no_answer(tmp_path
     assert audit.pip_audit([sys.executable, str(tool)])(tmp_path / "r.txt") is None
     tool.write_text(f"print({json.dumps(json.dumps({'dependencies': []}))})")
     assert audit.pip_audit([sys.executable, str(tool)])(tmp_path / "r.txt") == {"dependencies": []}
+
+
+def test_every_pin_but_torch_is_locked_by_hash_and_nothing_else_is():
+    text = (ROOT / "requirements" / "hashes.txt").read_text().replace("\\\n", "")
+    locked = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            package, *hashes = line.split()
+            assert hashes, line
+            assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", found) for found in hashes)
+            name, version = package.split("==")
+            locked[name] = version
+    pins = audit.read_pins()
+    del pins["torch"]
+    assert locked == pins

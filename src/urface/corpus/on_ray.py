@@ -7,6 +7,7 @@ again, and a part that was written twice is written under the same name.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -84,14 +85,24 @@ def on_ray(model: Path, address: str = "", workers: int = 0, gpus: float = 0.0) 
             )
             for row in parts.iter_rows():
                 yield Done(**json.loads(row["done"]))
-        except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, (UserError, OSError)):
-                raise error.cause from None
+        except ray.exceptions.RayError as error:
+            if (ours := _ours(error)) is not None:
+                raise ours from None
             raise
         finally:
             ray.shutdown()
 
     return engine
+
+
+def _ours(error: BaseException) -> BaseException | None:
+    """What a worker raised for the user, within what Ray wraps around it."""
+    inner: BaseException | None = error
+    for _ in range(10):
+        if inner is None or isinstance(inner, UserError):
+            return inner
+        inner = getattr(inner, "cause", None) or inner.__cause__
+    return None
 
 
 def _started(address: str) -> Any:
@@ -111,6 +122,7 @@ def _started(address: str) -> Any:
         )
     except (ConnectionError, ValueError) as error:
         raise UserError(f"no Ray cluster at {address} ({' '.join(str(error).split())})") from None
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # its plans and pauses are not ours
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     return ray
