@@ -127,5 +127,6 @@ def _blocks(files: Any, path: str) -> Callable[[int, int], bytes]:
 
 def stamp_of_facts(facts: dict[str, Any]) -> bytes:
     """What changes with the file, as far as its store tells: its size, and a hash or a time."""
-    told = (facts.get(name) for name in ("ETag", "etag", "md5Hash", "mtime", "LastModified"))
+    names = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "created")
+    told = (facts.get(name) for name in names)
     return f"{facts.get('size')} {next((value for value in told if value), '')}".encode()
