@@ -113,15 +113,12 @@ def _started(address: str) -> Any:
         import ray.data
     except ImportError:
         raise UserError('--engine ray needs Ray: pip install "urface[ray]"') from None
+    where = address or os.environ.get("RAY_ADDRESS", "")
+    ours = {} if where else {"include_dashboard": False}
     try:
-        ray.init(
-            address=address or os.environ.get("RAY_ADDRESS") or "local",
-            include_dashboard=None if address or "RAY_ADDRESS" in os.environ else False,
-            log_to_driver=False,
-            logging_level="ERROR",
-        )
+        ray.init(address=where or "local", log_to_driver=False, logging_level="ERROR", **ours)
     except (ConnectionError, ValueError) as error:
-        raise UserError(f"no Ray cluster at {address} ({' '.join(str(error).split())})") from None
+        raise UserError(f"no Ray cluster at {where} ({' '.join(str(error).split())})") from None
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # its plans and pauses are not ours
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
