@@ -99,9 +99,11 @@ def _ours(error: BaseException) -> BaseException | None:
     """What a worker raised for the user, within what Ray wraps around it."""
     inner: BaseException | None = error
     for _ in range(10):
-        if inner is None or isinstance(inner, UserError):
+        # Ray's own wrapping passes for an error of ours as well, with a traceback for its words.
+        wrapped = getattr(inner, "cause", None)
+        if inner is None or (isinstance(inner, (UserError, OSError)) and wrapped is None):
             return inner
-        inner = getattr(inner, "cause", None) or inner.__cause__
+        inner = wrapped or inner.__cause__
     return None
 
 
