@@ -116,9 +116,14 @@ def _started(address: str) -> Any:
     except ImportError:
         raise UserError('--engine ray needs Ray: pip install "urface[ray]"') from None
     where = address or os.environ.get("RAY_ADDRESS", "")
-    ours = {} if where else {"include_dashboard": False}
+    dashboard = None if where else False
     try:
-        ray.init(address=where or "local", log_to_driver=False, logging_level="ERROR", **ours)
+        ray.init(
+            address=where or "local",
+            include_dashboard=dashboard,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
     except (ConnectionError, ValueError) as error:
         raise UserError(f"no Ray cluster at {where} ({' '.join(str(error).split())})") from None
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # its plans and pauses are not ours

@@ -81,14 +81,15 @@ def embed_part(part: Part, embedder: Embedder, batch_size: int) -> Rows:
         if row not in embedded:
             failures.setdefault(key, f"{key}: {NOT_FINITE}")
     empty = embedder.embed_frames(iter(()), 0)
-    columns = []
-    for name in ("mean", "confidence", "variance"):
+
+    def column(name: str) -> np.ndarray:
         inner = getattr(found[0][1] if found else empty, name).shape[1:]
-        column = np.full((len(keys), *inner), np.nan, np.float32)
+        values = np.full((len(keys), *inner), np.nan, np.float32)
         for group, embedding in found:
-            column[group] = getattr(embedding, name)
-        columns.append(column)
-    return Rows(keys, *columns, failures)
+            values[group] = getattr(embedding, name)
+        return values
+
+    return Rows(keys, column("mean"), column("confidence"), column("variance"), failures)
 
 
 def _forward(
