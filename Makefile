@@ -1,7 +1,7 @@
 # make demo [TORCH_INDEX=<PyTorch's CPU index>]   make test   make help
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-faces demo paper bench test test-slow check clean
+.PHONY: help setup setup-dev setup-faces demo paper bench test test-slow check audit clean
 export PYTHON TORCH_INDEX
 BIN := .venv/bin
 # Two workers on two cores: torch in each must not ask for both, or they fight.
@@ -41,6 +41,10 @@ test: check     ## the checks, then all tests but the slow ones
 
 test-slow: setup-dev ## the slow tests
 	@$(TEST_ENV) $(BIN)/pytest -n $(WORKERS) -m slow
+
+audit: setup    ## pins against their floors and, where it can be reached, PyPI's advisory service
+	@test -x build/audit/bin/pip-audit || { $(BIN)/python -m venv build/audit && build/audit/bin/pip install -q -r requirements/audit.txt; }
+	@$(BIN)/python scripts/audit.py --pip-audit build/audit/bin/pip-audit
 
 clean:          ## remove caches and builds; .venv and runs/ stay
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import tempfile
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -27,11 +28,17 @@ Embed aligned faces. PATHS are image files, folders (images at any depth), tars,
 image file its path as given; for a folder, tar or manifest the path within, after the name given
 where there are several PATHS. Read it with urface.FaceEmbedding.load and urface.types.load_keys.
 
-An image that cannot be decoded is named and left out: up to --corrupt-share of all, at least 1."""
+An image that cannot be decoded is named and left out: up to --corrupt-share of all, at least 1.
+
+With --engine ray, --part-size or a URL as OUT, OUT is a folder of parts and parts.json, the list of what
+counts; a run that was killed goes on where it was, and models are judged on it as on any features. An
+image that failed has a row of NaN there. PATHS may then be URLs too, and Parquet with a column image."""
 EXAMPLES = """\
   urface embed runs/mine/model.safetensors faces/ -o faces.safetensors
   urface embed runs/mine a.jpg b.jpg more.tar --output all.safetensors --batch-size 256
-  urface embed runs/mine crawl/manifest.parquet -o crawl.safetensors --corrupt-share 0.05"""
+  urface embed runs/mine crawl/manifest.parquet -o crawl.safetensors --corrupt-share 0.05
+  urface embed runs/mine s3://crawl/a.tar s3://crawl/b.tar -o s3://crawl/embedded --engine ray"""
+PART_SIZE = 4096  # images: what a kill can cost each worker
 
 
 def run(arguments: list[str]) -> int:
@@ -43,10 +50,18 @@ def run(arguments: list[str]) -> int:
         "--output",
         required=True,
         metavar="OUT",
-        help="written whole at the end, or not at all",
+        help="a file, written whole at the end or not at all; or a folder or URL for parts",
     )
     parser.add_passes()
+    parser.add("--engine", Literal["local", "ray"], "local", help="this process, or a Ray cluster")
+    parser.add("--part_size", int, 0, help=f"images a part; 0: one file, or {PART_SIZE} a part")
+    parser.add("--part_format", Literal["parquet", "tar"], "parquet", help="of the parts")
+    parser.add("--workers", int, 0, help="Ray actors; 0: as many as the cluster has cores or GPUs")
+    parser.add("--gpus_per_worker", float, 0.0, help="of each Ray actor")
+    parser.add("--ray_address", str, "", help="of a cluster; empty: RAY_ADDRESS, or this machine")
     given = parser.read_passes(arguments)
+    if given.engine == "ray" or given.part_size or is_url(given.output):
+        return _embed_parts(given)
     _check_output(Path(given.output))
     sources = find_faces(given.paths)
 
@@ -60,6 +75,39 @@ def run(arguments: list[str]) -> int:
     left_out = f", {reader.corrupt} left out as undecodable" if reader.corrupt else ""
     note(f"{given.output}: {len(faces)} faces{left_out}")
     return 0
+
+
+def _embed_parts(given: Any) -> int:
+    """Into parts on any store, by this process or by a Ray cluster."""
+    from urface.corpus.job import embed_corpus, on_this_machine
+    from urface.corpus.on_ray import on_ray
+    from urface.corpus.plan import Plan, Recipe
+    from urface.corpus.store import Store
+    from urface.embedder import load
+
+    if given.part_size < 0 or given.workers < 0 or given.gpus_per_worker < 0:
+        raise UserError("--part-size, --workers and --gpus-per-worker are at least 0")
+    store = Store(given.output)
+    sources = find_faces(given.paths)
+    model = Path(given.model)
+    model = model / "model.safetensors" if model.is_dir() else model
+    embedder = load(model)  # also where workers load their own: a broken model is told of here
+    with open(model, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = given.part_size or PART_SIZE
+    plan = Plan(sources, Recipe(digest, size, given.batch_size, given.part_format))
+    engine = on_this_machine(embedder)
+    if given.engine == "ray":
+        engine = on_ray(model, given.ray_address, given.workers, given.gpus_per_worker)
+    done = embed_corpus(plan, store, engine, given.corrupt_share)
+    failed = sum(len(part.failures) for part in done.values())
+    note(f"{given.output}: {plan.total - failed} faces in {len(done)} parts, {failed} failed")
+    return 0
+
+
+def is_url(path: str) -> bool:
+    """Whether ``path`` names a place on a file system other than this machine's paths."""
+    return "://" in path
 
 
 def _check_output(output: Path) -> None:
@@ -81,11 +129,13 @@ def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:
     from urface.data import celeba
     from urface.data.manifest import MANIFEST_NAMES
     from urface.data.open import open_faces
+    from urface.data.parquet_images import holds_images, read_parquet_images
+    from urface.data.remote_folder import open_remote
     from urface.data.source import is_image_name
 
     places: set[str] = set()
     for given in paths:
-        place = os.path.realpath(given)
+        place = given if is_url(given) else os.path.realpath(given)
         if place in places:
             raise UserError(f"{given}: named twice in PATHS; its faces would be in OUT twice")
         places.add(place)
@@ -94,7 +144,11 @@ def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:
     for given in paths:
         path = Path(given)
         prefix = f"{given.rstrip('/')}/" if len(paths) > 1 else ""
-        if path.is_file() and is_image_name(path.name):
+        if given.lower().endswith(".parquet") and holds_images(given):
+            sources.append((prefix, read_parquet_images(given)))
+        elif is_url(given):
+            sources.append((prefix, open_remote(given)))
+        elif path.is_file() and is_image_name(path.name):
             # A source of one image costs little beside decoding it.
             sources.append(("", _files(given, Path(), [given])))
         elif path.is_dir() and not any((path / name).is_file() for name in described):
@@ -174,16 +228,12 @@ class FaceReader:
         self, places: list[tuple[str, FaceSource, int]]
     ) -> list[tuple[str, np.ndarray | str]]:
         """Key and frame of each image, or in place of the frame why there is none."""
-        from urface.data.decode import DecodeError
+        from urface.corpus.part import frame_of
 
-        found: list[tuple[str, np.ndarray | str]] = []
-        for prefix, source, index in places:
-            key = prefix + source.keys[index]
-            try:
-                found.append((key, self.embedder.frame(source.image(index))))
-            except DecodeError as error:
-                found.append((key, prefix + str(error)))
-        return found
+        return [
+            (prefix + source.keys[index], frame_of(self.embedder, prefix, source, index))
+            for prefix, source, index in places
+        ]
 
     def _good(self, found: list[tuple[str, np.ndarray | str]]) -> list[np.ndarray]:
         frames = []

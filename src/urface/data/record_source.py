@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from urface.data.file_stamp import file_stamp
 from urface.data.records import (
     EXACT,
     HEADER_FLAG,
@@ -54,6 +55,16 @@ class RecordImages:
 
     def blocks(self) -> np.ndarray:
         return block_numbers(self.file.offsets[self.places])
+
+    def stamp(self, index: int) -> bytes:
+        return file_stamp(self.file.path) + b" %d" % int(self.file.offsets[self.places[index]])
+
+    def narrowed(self, indices: np.ndarray) -> RecordImages:
+        places = self.places[indices]
+        file = RecordFile(
+            self.file.path.absolute(), self.file.keys[places], self.file.offsets[places]
+        )
+        return RecordImages(file, np.arange(len(places)))
 
 
 def read_layout(file: RecordFile) -> Layout:

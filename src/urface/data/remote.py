@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +46,12 @@ class RemoteFile:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.store, self.path = _store(url)
-        info = _tried(url, lambda: self.store.info(self.path))
+        self.store, self.path = file_system(url)
+        info = tried(url, lambda: self.store.info(self.path))
         if info.get("type") == "directory" or info.get("size") is None:
             raise UserError(f"{url}: not a file that can be read by ranges")
         self.size = int(info["size"])
-        told = {str(key).lower(): value for key, value in info.items()}
-        self.stamp = " ".join([str(self.size), *(f"{k}={told[k]}" for k in STAMPS if k in told)])
+        self.stamp = stamp_of_facts(info)
 
     def __reduce__(self) -> tuple[object, ...]:
         return RemoteFile, (self.url,)
@@ -64,7 +65,7 @@ class RemoteFile:
         end = min(offset + length, self.size)
         if end <= offset:
             return b""
-        data: bytes = _tried(self.url, lambda: self.store.cat_file(self.path, offset, end))
+        data: bytes = tried(self.url, lambda: self.store.cat_file(self.path, offset, end))
         if len(data) != end - offset:
             raise UserError(
                 f"{self.url}: {len(data):,} bytes at byte {offset} where {end - offset:,} should be: it "
@@ -75,13 +76,24 @@ class RemoteFile:
 
 def exists(url: str) -> bool:
     """Whether a file is at ``url``."""
-    store, path = _store(url)
-    return bool(_tried(url, lambda: store.exists(path)))
+    store, path = file_system(url)
+    return bool(tried(url, lambda: store.exists(path)))
 
 
-def _store(url: str) -> tuple[Any, str]:
+def stamp_of_facts(facts: dict[str, Any]) -> str:
+    """What changes with a file's bytes, as far as its store tells: its size, and hashes and times."""
+    told = {str(key).lower(): value for key, value in facts.items()}
+    return " ".join([str(told.get("size")), *(f"{k}={told[k]}" for k in STAMPS if k in told)])
+
+
+@functools.lru_cache(maxsize=64)
+def file_system(url: str) -> tuple[Any, str]:
+    """fsspec's file system of ``url``, or of a local path, and the path on it.
+
+    Raises UserError where the scheme is not one of ``PACKAGES`` or its package is missing.
+    """
     found = URL.match(url)
-    scheme = found[1].lower() if found else ""
+    scheme = found[1].lower() if found else "file"
     if scheme not in PACKAGES or "::" in url or "|" in url:
         raise UserError(f"{url}: not a URL that is read: expected {', '.join(PACKAGES)}, unchained")
     try:
@@ -96,7 +108,8 @@ def _store(url: str) -> tuple[Any, str]:
     return store, path
 
 
-def _tried(url: str, ask: Any) -> Any:
+def tried(url: str, ask: Callable[[], Any]) -> Any:
+    """What ``ask`` answers, asked again where the store fails; UserError when it goes on failing."""
     number = 0
     while True:
         try:

@@ -55,6 +55,7 @@ class RemoteReader:
 
     def __init__(self, tar: RemoteTar, members: Sequence[TarMember], max_bytes: int) -> None:
         self.tar = tar
+        self.members, self.max_bytes = members, max_bytes
         self.starts = np.array([member.offset for member in members], np.int64)
         sizes = np.array([member.size for member in members], np.int64)
         self.ends = self.starts + np.minimum(sizes, max_bytes)
@@ -86,6 +87,10 @@ class RemoteReader:
 
     def stamp(self, index: int) -> bytes:
         return f"{self.tar.file.stamp} {self.starts[index]} {self.ends[index]}".encode()
+
+    def narrowed(self, indices: np.ndarray) -> RemoteReader:
+        tar = RemoteTar(self.tar.file, [], {}, RangeCache(self.tar.cache.capacity))
+        return RemoteReader(tar, [self.members[index] for index in indices], self.max_bytes)
 
     def fetch(self, places: np.ndarray, near: bool) -> None:
         """Ask for the images ``places``, ``near``: for their whole blocks."""

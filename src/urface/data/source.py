@@ -78,6 +78,9 @@ class FileReader:
     def stamp(self, index: int) -> bytes:
         return file_stamp(f"{self.root}/{self.paths[index]}")
 
+    def narrowed(self, indices: np.ndarray) -> FileReader:
+        return FileReader(self.root.absolute(), [self.paths[index] for index in indices])
+
 
 @dataclass(frozen=True)
 class SelectedReader:
@@ -97,6 +100,33 @@ def stamp_of(read_bytes: Callable[[int], bytes]) -> Callable[[int], bytes] | Non
         return SelectedReader(inner, read_bytes.indices) if inner else None
     found: Callable[[int], bytes] | None = getattr(read_bytes, "stamp", None)
     return found
+
+
+def narrowed(read_bytes: Callable[[int], bytes], indices: np.ndarray) -> Callable[[int], bytes]:
+    """Reads image ``i`` as image ``indices[i]`` of another reader, and holds no more than that takes.
+
+    Unlike a SelectedReader it does not bring the whole list with it when it travels to a worker.
+    """
+    if isinstance(read_bytes, SelectedReader):
+        return narrowed(read_bytes.read, read_bytes.indices[indices])
+    narrower: Callable[[np.ndarray], Callable[[int], bytes]] | None
+    narrower = getattr(read_bytes, "narrowed", None)
+    return narrower(indices) if narrower else SelectedReader(read_bytes, indices)
+
+
+def narrow(source: FaceSource, places: range) -> FaceSource:
+    """The images at ``places`` with their names, without identities and labels: small, to be sent."""
+    indices = np.arange(places.start, places.stop)
+    return FaceSource(
+        name=source.name,
+        keys=source.keys[places.start : places.stop],
+        labels=np.zeros(len(indices), np.int64),
+        identities=[""],
+        variation_names=(),
+        variations=np.empty((len(indices), 0), np.float32),
+        read_bytes=narrowed(source.read_bytes, indices),
+        celeba_frame=None if source.celeba_frame is None else source.celeba_frame[indices],
+    )
 
 
 def build_source(

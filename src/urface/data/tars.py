@@ -74,6 +74,10 @@ class TarReader:
         member = self.members[index]
         return file_stamp(self.path) + b" %d %d" % (member.offset, member.size)
 
+    def narrowed(self, indices: np.ndarray) -> TarReader:
+        members = [self.members[index] for index in indices]
+        return TarReader(self.path.absolute(), members, self.max_bytes)
+
 
 def read_tar(path: str | Path) -> FaceSource:
     """The images of a plain tar at ``[any folder/]identity/image``; other files are passed over.

@@ -263,7 +263,23 @@ def _parquet(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"keys": keys}
     for name, ours in wanted.items():
         found[ours] = _column(path, name, table.column(name).combine_chunks())
+    if parts := _stated_parts(schema.metadata):
+        found["features"] = _divided(path, found["features"], parts)
     return found
+
+
+def _stated_parts(metadata: dict[bytes, bytes] | None) -> int:
+    """K as the header of a part of `urface embed` says it, 0 where none does."""
+    try:
+        return int(json.loads((metadata or {})[b"urface"])["shape"][0])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return 0
+
+
+def _divided(path: Path, vectors: np.ndarray, parts: int) -> np.ndarray:
+    if parts < 1 or vectors.ndim != 2 or vectors.shape[1] % parts:
+        raise UserError(f"{path}: its features are not the {parts} parts that its header says")
+    return vectors.reshape(len(vectors), parts, -1)
 
 
 def _column(path: Path, name: str, column: Any) -> np.ndarray:

@@ -8,6 +8,7 @@ from urface.data.opencv_mat import read_feature_folder
 from urface.data.source import is_image_name
 from urface.recognisers.convert_weights import refuse_other
 from urface.recognisers.features_file import FeaturesFile, Stored
+from urface.recognisers.features_parts import FeaturesParts, holds_parts
 from urface.types import UserError
 
 
@@ -33,5 +34,7 @@ class FeaturesFolder(FeaturesFile):
 
 def open_features(path: Path, name: str, parts: int = 1, sha256: str = "") -> FeaturesFile:
     """The features in a file or a folder. Raises UserError as their readers do."""
-    kind = FeaturesFolder if path.is_dir() else FeaturesFile
+    kind: type[FeaturesFile] = FeaturesFile
+    if path.is_dir():
+        kind = FeaturesParts if holds_parts(path) else FeaturesFolder
     return kind(path, name, parts, sha256)

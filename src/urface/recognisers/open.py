@@ -10,6 +10,7 @@ from urface.data.opencv_mat import holds_features
 from urface.recognisers.branch import HEADER, open_branch
 from urface.recognisers.convert_weights import digest_of
 from urface.recognisers.features_folder import open_features
+from urface.recognisers.features_parts import holds_parts
 from urface.recognisers.network import open_ours, open_state_dict
 from urface.recognisers.onnx_model import open_onnx
 from urface.recognisers.recogniser import Preprocessing, Recogniser
@@ -36,7 +37,7 @@ def open_recogniser(
 
     path           the folder of a run or a model.safetensors of ours; weights of an iresnet, an IR network
                    or MagFace in .safetensors, .pth or .ckpt; an .onnx; a file of features, or a folder of
-                   OpenCV matrices
+                   OpenCV matrices or of the parts that urface embed writes
     architecture   what the weights are of (models/architectures.py); empty: told by their names
     preprocessing  what the network wants; None: its family's convention. Ours hold their own
     parts          K that the embedding is read as, where the file does not say
@@ -49,8 +50,8 @@ def open_recogniser(
     Raises UserError, with what is wrong in one line, for anything else. No file can run code.
     """
     path = Path(path)
-    if path.is_dir() and ((path / MODEL).is_file() or not holds_features(path)):
-        path = path / MODEL
+    if path.is_dir() and not holds_parts(path):
+        path = path if holds_features(path) and not (path / MODEL).is_file() else path / MODEL
     if not path.exists():
         raise UserError(f"{path}: no such file; give a model, the folder of a run or features")
     if not path.is_file() and not path.is_dir():
