@@ -49,7 +49,7 @@ def test_parts_hold_what_the_one_file_holds(given, tmp_path, capsys):
     ("options", "message"),
     [
         (["memory://x/y", "--engine", "ray"], "lives in one process"),
-        (["nosuch://x/y"], "cannot be reached"),
+        (["nosuch://x/y"], "not a URL that is read"),
         (["{tmp}/p", "--part-size", "-1"], "--part-size"),
         (["{tmp}/p", "--engine", "spark"], "engine: expected one of local, ray"),
         (["{tmp}/p", "--engine", "ray"], 'needs Ray: pip install "urface\\[ray\\]"'),

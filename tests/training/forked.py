@@ -44,7 +44,8 @@ from urface.config import (
     UncertaintySettings,
 )
 from urface.losses.objective import Terms
-from urface.training import checkpoint, loop
+from urface.training import checkpoint
+from urface.training import step as step_module
 from urface.training import train as train_module
 from urface.training.logs import read_log
 from urface.training.train import train
@@ -114,7 +115,7 @@ def worlds(folder: Path, data: str) -> dict[str, Any]:
             ) -> list[list[int]]:
                 recorded = Recorded()
                 # One rank alone hears the signal.
-                recorded.train(plan, stop if rank == world - 1 else -1)
+                recorded.train(settings, stop if rank == world - 1 else -1)
                 return [index for _, index in recorded.ids]
 
             ranks = together(world, folder / f"{name}{number}", life)
@@ -154,7 +155,7 @@ def faults(folder: Path, data: str) -> list[dict[str, Any]]:
             found["image"] = said(lambda: train(plan(folder / "image", data, 3), progress=False))
         found["culprit"] = bad
 
-        plain, calls = loop.objective, [0]
+        plain, calls = step_module.objective, [0]
 
         def objective(*given, **more):  # type: ignore[no-untyped-def]
             terms = plain(*given, **more)
@@ -163,9 +164,9 @@ def faults(folder: Path, data: str) -> list[dict[str, Any]]:
                 return Terms(terms.total + float("inf"), {**terms.named, "L_reg": terms.total})
             return terms
 
-        loop.objective = objective  # type: ignore[assignment]
+        step_module.objective = objective  # type: ignore[assignment]
         found["loss"] = said(lambda: train(plan(folder / "loss", data, 3), progress=False))
-        loop.objective = plain
+        step_module.objective = plain
 
         write, writes = os.write, [0]
 

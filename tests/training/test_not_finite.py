@@ -20,6 +20,7 @@ from urface.environment import environment
 from urface.losses.objective import Terms
 from urface.models.urface import URFace, build_urface
 from urface.training import loop
+from urface.training import step as step_module
 from urface.training.diagnosis import TrainingStopped
 from urface.training.rollback import FILE, MOST, Plan, leave_out, planned
 from urface.training.train import train, training_faces
@@ -51,7 +52,7 @@ class Spoiled:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        plain_loss, plain_clip = loop.objective, loop.clip_gradients
+        plain_loss, plain_clip = step_module.objective, loop.clip_gradients
 
         def objective(settings, means, *rest, **more):  # type: ignore[no-untyped-def]
             terms = plain_loss(settings, means, *rest, **more)
@@ -67,7 +68,7 @@ class Spoiled:
             return plain_clip(shared, sharded, limit)
 
         with watched(self.watch), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(loop, "objective", objective)
+            patch.setattr(step_module, "objective", objective)
             patch.setattr(loop, "clip_gradients", clip)
             yield
 

@@ -106,7 +106,7 @@ def train_embedding(
             logs = done % settings.run.log_every == 0 or done == plan.end
             saves = done % settings.run.checkpoint_every == 0 or done == plan.end
             # A signal may reach one rank alone, and all must save together.
-            skip = watch.ask(step, rate, found, norm, batch, termination.requested)
+            skip = watch.ask(step, rate, found, norm, images, batch, termination.requested)
             broken, stop = watch.read(logs or saves)
             if broken is not None:
                 stop_not_finite(
@@ -117,7 +117,7 @@ def train_embedding(
                         broken.rate,
                         broken.found.named,
                         broken.norm,
-                        env.tensor(broken.batch.images),
+                        broken.images,
                         {"mean": broken.found.mean, "confidence": broken.found.confidence},
                         [broken.found.gradient],
                         model,

@@ -26,6 +26,7 @@ class Asked:
     rate: float
     found: Found
     norm: Tensor
+    images: Tensor
     batch: FaceBatch
     flags: Tensor
     copied: torch.cuda.Event | None
@@ -49,9 +50,19 @@ class Watch:
         self._pending: deque[Asked] = deque()
 
     def ask(
-        self, step: int, rate: float, found: Found, norm: Tensor, batch: FaceBatch, stop: bool
+        self,
+        step: int,
+        rate: float,
+        found: Found,
+        norm: Tensor,
+        images: Tensor,
+        batch: FaceBatch,
+        stop: bool,
     ) -> Tensor | None:
-        """Note a step; the flag by which a fused optimiser skips it (1: skip), None if not late."""
+        """Note a step and the ``images`` that it saw.
+
+        Returns the flag by which a fused optimiser skips the step (1: skip), None if not late.
+        """
         broken = (~torch.isfinite(found.total + norm)).float()
         # full, not tensor: that would copy a number from the host, which waits.
         flags = torch.stack((broken, torch.full_like(broken, float(stop))))
@@ -62,7 +73,7 @@ class Watch:
             held = torch.empty(2, pin_memory=True).copy_(flags, non_blocking=True)
             copied = torch.cuda.Event()
             copied.record()
-        self._pending.append(Asked(step, rate, found, norm, batch, held, copied))
+        self._pending.append(Asked(step, rate, found, norm, images, batch, held, copied))
         return flags[0] if self.late else None
 
     def read(self, everything: bool) -> tuple[Asked | None, bool]:
