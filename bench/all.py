@@ -24,7 +24,13 @@ from urface.environment import machine
 HERE, OUT = Path(__file__).parent, Path("runs/bench")
 # In the order of docs/performance.md.
 PARTS = {
+    "head": "the head in tiles",
     "step": "the whole method's step",
+    "train_step": "the training step",
+    "step_options": "options of the step",
+    "scores": "likelihood scores",
+    "embedding": "embedding images",
+    "data_side": "the data side",
 }
 
 

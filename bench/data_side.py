@@ -23,6 +23,7 @@ import cv2
 import fsspec
 import numpy as np
 
+from figure import Figure, tell
 from records import pictures
 from urface.config import VariationSettings
 from urface.data.frames import Frames
@@ -37,7 +38,7 @@ from urface.data.tar_write import Member, TarWriter
 TARGET, BATCH, WINDOW, SHARDS = 5_000, 128, 1024, 4
 
 
-class Figure(NamedTuple):
+class Rate(NamedTuple):
     """``rate`` in faces a second of one core, ``share`` of bare decoding, ``target`` (0: none)."""
 
     name: str
@@ -93,7 +94,7 @@ def epoch(source: FaceSource, size: int, workers: int, window: int) -> Callable[
     return work
 
 
-def measure(count: int = 1024, turns: int = 9) -> list[Figure]:
+def measure(count: int = 1024, turns: int = 9) -> list[Rate]:
     """All figures; one thread each for OpenCV and for what the loader itself runs in."""
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as place:
@@ -125,7 +126,7 @@ def measure(count: int = 1024, turns: int = 9) -> list[Figure]:
                 rates[name].append(faces / (time.process_time() - start))
     base = rates["OpenCV's decoding alone"]
     return [
-        Figure(
+        Rate(
             name,
             median(rate),
             median(r / b for r, b in zip(rate, base, strict=True)),
@@ -136,10 +137,9 @@ def measure(count: int = 1024, turns: int = 9) -> list[Figure]:
 
 
 def main(count: int = 1024, turns: int = 9) -> None:
-    print("| way | faces/s/core | of bare decoding | target |\n|---|---|---|---|")
-    for figure in measure(count, turns):
-        target = f"{figure.target:,}" if figure.target else ""
-        print(f"| {figure.name} | {figure.rate:,.0f} | {figure.share:.2f} | {target} |")
+    for found in measure(count, turns):
+        what = f"data side, {found.name} ({found.share:.2f} of bare decoding)"
+        tell(Figure(what, found.rate, "faces/s/core", found.target or None, "least"))
 
 
 if __name__ == "__main__":

@@ -18,24 +18,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from figure import Figure, tell
+
 TURNS = 5
 TARGETS = {16: 2.0, 1: 1.0}
-
-
-class Figure(NamedTuple):
-    """A line of the output; ``target`` is the least that ``value`` should be, where there is one."""
-
-    name: str
-    value: float
-    target: float | None = None
-
-    def __str__(self) -> str:
-        aim = "" if self.target is None else f"   target at least {self.target:g}"
-        return f"{self.name:<66} {self.value:8.2f}x{aim}"
 
 
 def in_onnx(model: Any, path: Path) -> None:
@@ -187,11 +177,14 @@ def _compared(embedder: Any, other: Any, backbone: str, batch: int) -> Iterator[
     yield Figure(
         f"{backbone}, batch {batch}: faces/s of ours / of ONNX Runtime fp32",
         ratio,
+        "x",
         TARGETS.get(batch),
+        "least",
     )
     yield Figure(
         f"{backbone}, batch {batch}: faces/s of ours / of the model in eager fp32",
         median(turn[2] / turn[0] for turn in turns),
+        "x",
     )
 
 
@@ -206,4 +199,4 @@ if __name__ == "__main__":
         serve(given.serve, given.threads)
     else:
         for figure in measure(given.backbone, tuple(given.batches)):
-            print(figure, flush=True)
+            tell(figure)

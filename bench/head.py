@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from figure import Figure, tell
 from urface.config import ObjectiveSettings
 from urface.losses import objective, tiled_cross_entropy
 from urface.training import prototype_sgd
@@ -98,16 +99,14 @@ def cpu() -> None:
     spent = seconds(256, 100_000)
     for against in ("plain", "bare"):
         ratio = spent["tiled"] / spent[against]
-        print(
-            f"time, B=256 C=100k: tiled / {against} {ratio:.2f} (target at most 1.15)", flush=True
-        )
+        tell(Figure(f"head, B=256, C=100k: time of tiles over {against}", ratio, "x", 1.15))
     extra = {name: extra_megabytes(name, 256, 100_000) for name in FORMS}
     print("peak extra MB, B=256 C=100k: " + ", ".join(f"{k} {v:.0f}" for k, v in extra.items()))
     for against in ("plain", "bare"):
         ratio = extra["tiled"] / extra[against]
-        print(f"peak extra memory: tiled / {against} {ratio:.3f} (target at most 0.1)", flush=True)
+        tell(Figure(f"head, B=256, C=100k: extra memory of tiles over {against}", ratio, "x", 0.1))
     large = extra_megabytes("tiled", 512, 1_000_000)
-    print(f"peak extra MB, B=512 C=1M: {large:.0f} (target at most 300)")
+    tell(Figure("head, B=512, C=1M: peak memory over weights and gradient", large, "MB", 300))
 
 
 def gpu() -> None:

@@ -13,28 +13,16 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from figure import Figure, tell
 from urface.scoring.likelihood import likelihood_matrix, likelihood_score
 from urface.scoring.pairs import cosine_pairs, likelihood_pairs
 
 K, D = 16, 32
 SPANS = {"variances 1e-2..1": (1e-2, 1.0), "variances 1e-6..1e-2": (1e-6, 1e-2)}
-
-
-class Figure(NamedTuple):
-    """A line of the output; ``target`` is the most that ``value`` may be, where there is one."""
-
-    name: str
-    value: float
-    target: float | None = None
-
-    def __str__(self) -> str:
-        aim = "" if self.target is None else f"   target at most {self.target:g}"
-        return f"{self.name:<66} {self.value:8.2f}x{aim}"
 
 
 def faces(count: int, span: tuple[float, float], device: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -101,7 +89,7 @@ def measure(count: int = 4096, device: str = "cpu", turns: int = 5) -> Iterator[
             device,
             turns,
         )
-        yield Figure(f"matrix {count} x {count}, {name}, / one fp32 product", plain, 2.0)
+        yield Figure(f"matrix {count} x {count}, {name}, / one fp32 product", plain, "x", 2.0)
     if device == "cpu":
         yield from loops(count)
 
@@ -115,6 +103,7 @@ def on_gpu(name: str, sides: tuple[torch.Tensor, ...], turns: int) -> list[Figur
         Figure(
             f"matrix, {name}, / one bf16 product",
             ratio(work, lambda: short @ others.T, "cuda", turns),
+            "x",
             1.5,
         )
     ]
@@ -123,6 +112,7 @@ def on_gpu(name: str, sides: tuple[torch.Tensor, ...], turns: int) -> list[Figur
         Figure(
             f"matrix, {name}, / one TF32 product",
             ratio(work, lambda: flat @ other.T, "cuda", turns),
+            "x",
             1.5,
         )
     )
@@ -139,8 +129,8 @@ def loops(count: int) -> list[Figure]:
     one = seconds(lambda: naive(*sides), "cpu") / few**2
     row = seconds(lambda: in_torch(a[:rows], av[:rows], b, bv), "cpu") / (rows * count)
     found = [
-        Figure("a call a pair / one fp32 product, a pair", one / product),
-        Figure("a loop over rows in torch / one fp32 product, a pair", row / product),
+        Figure("a call a pair / one fp32 product, a pair", one / product, "x"),
+        Figure("a loop over rows in torch / one fp32 product, a pair", row / product, "x"),
     ]
     random = np.random.default_rng(0)
     left, right = random.integers(0, count, (2, 300_000))
@@ -155,6 +145,7 @@ def loops(count: int) -> list[Figure]:
                 "cpu",
                 3,
             ),
+            "x",
         )
     )
     return found
@@ -167,4 +158,4 @@ if __name__ == "__main__":
     given = parser.parse_args()
     print(f"{torch.get_num_threads()} threads of torch")
     for figure in measure(given.faces, given.device):
-        print(figure, flush=True)
+        tell(figure)

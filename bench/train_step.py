@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from figure import Figure, tell
 from urface.config import (
     ModelSettings,
     ObjectiveSettings,
@@ -204,11 +205,10 @@ def main() -> None:
     ratio = median(theirs / mine for mine, theirs in times)
     mine, theirs = (median(pair[k] for pair in times) for k in (0, 1))
     name = torch.cuda.get_device_name() if cuda else f"{torch.get_num_threads()} threads"
-    print(
-        f"training step of {backbone}, batch {batch}, {args.people} people, {name}, ours in "
-        f"{str(env.dtype).removeprefix('torch.')}: {ratio:.2f}x as fast as the plain one (target at "
-        f"least {TARGETS[args.device]}x{'' if cuda else ' with avx512_bf16'})"
-    )
+    kind = str(env.dtype).removeprefix("torch.")
+    what = f"training step of {backbone}, batch {batch}, {name}: eager fp32 NCHW over ours ({kind})"
+    spread = [theirs / mine for mine, theirs in times]
+    tell(Figure(what, ratio, "x", TARGETS[args.device], "least", (min(spread), max(spread))))
     flops = 3 * operations(backbone) * batch
     peak = args.peak or next((v for k, v in PEAKS.items() if k in name), 0.0)
     for who, spent in (("ours", mine), ("plain", theirs)):
