@@ -150,7 +150,7 @@ def fitted(network: Network, ranks: int) -> tuple[Machine, list[Figure]]:
     for batch in FIT_BATCHES:
         step = Step(batch, FIT_CLASSES)
         rates.append(3 * network.forward_flops * batch / median_seconds(step.backbone))
-    job = Job(ranks, FIT_BATCHES[1], FIT_CLASSES, DIM, PARTS, passes=3)
+    job = Job(ranks, FIT_BATCHES[1], FIT_CLASSES, DIM, PARTS, logits_kept=True)
     products = step_time(network, job, Machine("", 1, 1, 1, 1, 0))["head"]
     head = products / median_seconds(step.head)
     step.whole()
@@ -165,7 +165,7 @@ def on_rank(rank: int, ranks: int, meeting: str, out: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=ranks)
     network = count(BACKBONE, SIZE, DIM)
     machine, figures = fitted(network, ranks)
-    job = Job(ranks, BATCH, CLASSES, DIM, PARTS, passes=3, logits_kept=True)
+    job = Job(ranks, BATCH, CLASSES, DIM, PARTS, logits_kept=True)
     parts = step_time(network, job, machine)
     # This small step neither gathers confidences nor clips, which the model counts as a few bytes.
     measured = median_seconds(Step(BATCH, CLASSES).whole)

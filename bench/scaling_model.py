@@ -63,9 +63,8 @@ class Job:
     """ranks R, images B of each a step, identities C over all ranks, dim = K * D, parts = K.
 
     sampled        share of its classes that a rank takes in a step (Partial FC)
-    passes         products of the size of the logits: forward, and two gradients; 4 with the tiled head,
-                   which computes the logits again instead of keeping them
-    logits_kept    whether [B * R, S] logits are held; the tiled head holds ``tile`` classes of them
+    logits_kept    whether [B * R, S] logits are held; the tiled head holds ``tile`` classes of them, and
+                   those of ``dim`` images in the memory of the gradient
     momentum_bytes 4, or 2 for bfloat16
     """
 
@@ -75,7 +74,6 @@ class Job:
     dim: int = 512
     parts: int = 16
     sampled: float = 1.0
-    passes: int = 4
     logits_kept: bool = False
     tile: int = 4096
     momentum_bytes: int = 4
@@ -84,6 +82,13 @@ class Job:
     def own_classes(self) -> int:
         """S of the rank with most."""
         return -(-self.classes // self.ranks)
+
+    @property
+    def products(self) -> float:
+        """Of the size of the logits: forward, two gradients, and again what the tiled head did not keep."""
+        if self.logits_kept:
+            return 3.0
+        return 3.0 + max(0.0, 1.0 - self.dim / (self.batch * self.ranks))
 
 
 def count(name: str, input_size: int = 112, dim: int = 512) -> Network:
@@ -141,7 +146,7 @@ def step_time(network: Network, job: Job, machine: Machine) -> dict[str, float]:
     touched = 3 * FLOAT + 2 * job.momentum_bytes
     times = {
         "backbone": backbone,
-        "head": 2.0 * job.passes * images * own * job.dim / machine.head_flops,
+        "head": 2.0 * job.products * images * own * job.dim / machine.head_flops,
         "optimiser": touched * (network.parameters + own * job.dim) / machine.memory_bandwidth,
         # Embeddings, confidences and labels; backward sums the gradient over all ranks.
         "gather": all_gather(images * (row + LABEL), job.ranks, machine)

@@ -18,6 +18,7 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
+from figure import Figure, tell
 from train_step import our_step, plan_of
 from urface.config import TrainSettings
 from urface.environment import cpu_has_bf16, environment
@@ -101,11 +102,17 @@ def main(backbone: str = "iresnet18", batch: int = 16) -> None:
                 each()
                 spent.append(time.process_time() - begun)
             ratios.append(spent[1] / spent[0])
-        memory = "not counted" if "compile" in name else f"{kept_megabytes(plan) / kept:.2f}x"
-        print(f"{name}: time {median(ratios):.2f}x, memory {memory}", flush=True)
+        what = f"step with {name} over the default, {backbone}, batch {batch}"
+        tell(Figure(what, median(ratios), "x", spread=(min(ratios), max(ratios))))
+        if "compile" not in name:
+            tell(
+                Figure(
+                    f"memory kept with {name} over the default", kept_megabytes(plan) / kept, "x"
+                )
+            )
     for kind in ("sgd", "adamw"):
         plain, fused = (milliseconds_an_update(backbone, kind, f) for f in (False, True))
-        print(f"update by {kind}: {plain:.1f} ms, fused {fused:.1f} ms, {plain / fused:.1f}x")
+        tell(Figure(f"update by {kind}, {backbone}: plain over fused", plain / fused, "x"))
 
 
 if __name__ == "__main__":

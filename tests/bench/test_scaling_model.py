@@ -52,7 +52,7 @@ def test_collectives_by_hand():
 
 def test_a_step_by_hand():
     network = Network("n", 1e9, 1_000_000, 10)
-    job = Job(2, 4, 1000, dim=8, parts=2, passes=3)
+    job = Job(2, 4, 1000, dim=8, parts=2)
     times = model.step_time(network, job, PLAIN)
     assert times["backbone"] == pytest.approx(3 * 4.0)
     # 8 images, 500 own classes, 8 dimensions, 3 products, 2 operations each, at 2 GFLOP/s.
@@ -85,9 +85,16 @@ def test_memory_by_hand():
 def test_the_head_costs_a_rank_the_same_however_many_share_the_classes():
     network = model.count("iresnet50")
     times = [
-        model.step_time(network, Job(ranks, 128, 64_000_000), PLAIN)["head"] for ranks in (1, 8, 64)
+        model.step_time(network, Job(ranks, 128, 64_000_000, logits_kept=True), PLAIN)["head"]
+        for ranks in (1, 8, 64)
     ]
     assert times == pytest.approx([times[0]] * 3)
+
+
+def test_the_tiled_head_multiplies_again_what_the_gradient_has_no_room_for():
+    assert Job(1, 512, 10).products == Job(4, 128, 10).products == 3.0
+    assert Job(8, 128, 10).products == 3.5  # half of 1,024 images
+    assert Job(64, 128, 10).products == pytest.approx(4 - 1 / 16)
 
 
 def test_gradients_hide_behind_the_part_of_backward_that_may_cover_them():

@@ -72,7 +72,7 @@ def fused_matrix(a_NKD: Tensor, av_NK: Tensor, b_MKD: Tensor, bv_MK: Tensor) -> 
     workers = torch.get_num_threads()
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(b), COLUMNS):
-            # Laid out for the product, once for all rows: measured a quarter faster than as they lie.
+            # Laid out for the product, once for all rows.
             across = b[start : start + COLUMNS].mul(-2.0).permute(1, 2, 0).contiguous()
             turned = _turned(right, slice(start, start + COLUMNS))
             for top in range(0, len(a), ROWS):
