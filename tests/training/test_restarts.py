@@ -108,12 +108,12 @@ def disturbed(command: list[str], out: Path, environment: dict[str, str], number
     )
     log, deadline = out / "log.jsonl", time.monotonic() + 240
     while len(read_log(log)) < 7:
-        assert process.poll() is None, process.stderr and process.stderr.read()[-30000:]
+        assert process.poll() is None, process.stderr and process.stderr.read()[-3000:]
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.kill(rank_process(out, 1), number)
     _, error = process.communicate(timeout=240)
-    assert process.returncode == 0, error[-30000:]
+    assert process.returncode == 0, error[-3000:]
     return error
 
 
@@ -132,6 +132,7 @@ def slurm(faces: Path, folder: Path, ranks: int, number: int) -> Path:
     return out
 
 
+@pytest.mark.slow  # torchrun's rendezvous was closed once in ten runs (docs/reliability.md)
 def test_the_slurm_example_outlives_a_killed_rank_and_ends_as_if_undisturbed(
     tmp_path: Path, faces_folder: Path, calm: Path
 ) -> None:
