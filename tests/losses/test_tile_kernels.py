@@ -15,7 +15,7 @@ import torch
 from urface.losses import tile_kernels, tile_steps
 
 g = torch.Generator().manual_seed(0)
-for classes, images, limited in ((1, 1, False), (70, 33, True), (130, 40, False)):
+for classes, images, limited in ((1, 1, False), (70, 33, True), (1300, 33, False)):
     found = []
     wide = torch.randn(classes, images + 3, generator=g) * 30
     place = torch.randint(-5, classes + 5, (images,), generator=g)

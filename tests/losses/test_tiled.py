@@ -218,6 +218,38 @@ def test_a_class_that_was_filtered_out_gets_no_gradient_and_the_own_one_never_is
     assert control.named["L_idt"] > 2 * one.named["L_idt"]
 
 
+@pytest.mark.parametrize("margin", [1.0, 34.0, 40.0, 800.0])
+@pytest.mark.parametrize("filtered", [False, True])
+def test_an_image_without_another_class_has_no_loss_and_no_gradient(
+    margin: float, filtered: bool
+) -> None:
+    mean = F.normalize(torch.tensor([[[1.0, 0.1]]]), dim=2).requires_grad_()
+    near = [[[1.0, 0.0]], [[0.9, 0.3]]]  # the second is left out where it is filtered
+    weight = torch.tensor(near if filtered else near[:1], requires_grad=True)
+    setting = ObjectiveSettings("confidence", margin, noisy_cosine=0.4 if filtered else 1.0)
+    terms = objective(setting, mean, torch.full((1, 1), 1.5), torch.tensor([0]), weight)
+    terms.named["L_idt"].backward()
+    assert float(terms.named["L_idt"].detach()) == 0.0
+    assert mean.grad is not None
+    assert weight.grad is not None
+    assert not mean.grad.any()
+    assert not weight.grad.any()
+
+
+def test_a_backward_pass_within_autocast_multiplies_in_float32() -> None:
+    """With more images than K * D, whose logits are multiplied again."""
+    found = []
+    for inside in (False, True):
+        mean, confidence, weight, labels = draw(40, 7, 1, 8, seed=3)
+        m, w = mean.float().requires_grad_(), weight.float().requires_grad_()
+        terms = objective(SETTINGS["confidence"], m, confidence.float(), labels, w)
+        with torch.autocast("cpu", torch.bfloat16, enabled=inside):
+            terms.named["L_idt"].backward()
+        assert m.grad is not None
+        found.append(m.grad)
+    assert torch.equal(*found)
+
+
 @pytest.mark.parametrize("bad", [-1, 5])
 def test_a_label_of_no_class_is_refused_by_name(bad: int) -> None:
     mean, _, weight, _ = draw(2, 5, 1, 4, seed=8)

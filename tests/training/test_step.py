@@ -113,6 +113,19 @@ def test_parts_of_a_batch_have_the_loss_and_gradients_of_the_whole(
     assert abs(float(cut.total) - float(whole.total)) > 1e-3
 
 
+def test_parts_of_a_batch_with_sampled_classes_share_one_sample(plan: TrainSettings) -> None:
+    sampled = replace(plan, objective=replace(plan.objective, sample_classes=0.01))
+    in_parts = replace(sampled, optim=replace(plan.optim, accumulate=4))
+    _, whole, gradients = one_step(sampled, freeze=True)
+    _, cut, gradients_cut = one_step(in_parts, freeze=True)
+    assert float(cut.total) == pytest.approx(float(whole.total), rel=1e-6)
+    dense, dense_cut = (
+        {name: value.to_dense() for name, value in each.items()}
+        for each in (gradients, gradients_cut)
+    )
+    assert alike(dense_cut, dense) < 1e-5
+
+
 def test_recomputed_blocks_have_equal_gradients_and_statistics(plan: TrainSettings) -> None:
     again = replace(plan, run=replace(plan.run, recompute=True))
     model, whole, gradients = one_step(plan, freeze=False)
@@ -243,6 +256,9 @@ RESUMED = {
     "NCHW": {"run": {"channels_last": False}},
     "fused AdamW": {"run": {"fused": "always"}, "optim": {"optimizer": "adamw"}},
     "plain SGD": {"run": {"fused": "never"}},
+    "sampled, in parts": {"objective": {"sample_classes": 0.4}, "optim": {"accumulate": 2}},
+    "bf16": {"objective": {"prototypes": "bf16", "noisy_cosine": 0.9}},
+    "bf16 master": {"objective": {"prototypes": "bf16_master", "sample_classes": 0.4}},
 }
 
 

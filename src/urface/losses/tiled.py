@@ -43,12 +43,10 @@ class Shard:
     first_class  class of row 0
     rows         the rows that take part, ascending, int64; None for all. The own classes of all images
                  that lie in the shard must be among them.
-    spread       False where these are all classes though there are other ranks: nothing travels
     """
 
     first_class: int = 0
     rows: Tensor | None = None
-    spread: bool = True
 
 
 def tiled_cross_entropy(
@@ -129,20 +127,16 @@ class _Tiled(torch.autograd.Function):
 
         found = torch.stack([here_B.double(), torch.where(here_B, target_B.detach(), 0.0)])
         top_B = torch.where(here_B, torch.maximum(peak_B.double(), found[1]), peak_B.double())
-        if shard.spread:
-            distributed.all_reduce_max(top_B)
+        distributed.all_reduce_max(top_B)
         sums = torch.cat([found, (total_B * (peak_B - top_B).exp()).unsqueeze(0)])
-        if shard.spread:
-            distributed.all_reduce_sum(sums)
+        distributed.all_reduce_sum(sums)
         owners_B, moved_B, rest_B = sums
         # The own exponential stays out of the sum: 1 + 1e-9 is 1, and a small loss would be lost.
-        self_B = (moved_B - top_B).exp()
+        # With no other class there is no highest logit to be relative to, and the loss is 0.
+        alone_B = rest_B == 0
+        self_B = torch.where(alone_B, 1.0, (moved_B - top_B).exp())
         loss_B = torch.log1p(rest_B + (self_B - 1.0)) + (top_B - moved_B)
-        if loss_B.is_cuda:
-            loss_B = torch.where(owners_B == 1, loss_B, torch.nan)
-        elif bool((owners_B != 1).any()):
-            wrong = labels_B[owners_B != 1][0].item()
-            raise ValueError(f"label {wrong} is not one of the classes")
+        loss_B = _of_classes(torch.where(alone_B, 0.0, loss_B), owners_B, labels_B)
 
         ctx.save_for_backward(scaled_BKD, weight_SKD)
         ctx.shard, ctx.size, ctx.limit, ctx.place = shard, size, limit_B, place_B
@@ -154,55 +148,68 @@ class _Tiled(torch.autograd.Function):
     @staticmethod
     @first_derivative
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        scaled_BKD, weight_SKD = ctx.saved_tensors
-        grad, memory, kept = ctx.grad, ctx.memory, ctx.kept
-        # Nothing else may hold the gradient when it is returned, or autograd would copy it. Whoever goes
-        # backward again, through a graph that was retained, has no memory: logits are multiplied anew.
-        ctx.grad, ctx.memory, ctx.kept = None, None, 0
-        if grad is None and ctx.needs_input_grad[1]:
-            grad = weight_SKD.new_empty(ctx.classes, *weight_SKD.shape[1:])
-        images = scaled_BKD.flatten(1)
-        share_B = grads[0].double() / len(images)
-        own_B, factor_B = (ctx.own * share_B).to(images.dtype), ctx.inverse * share_B
-        narrow = None if ctx.limit is None else ctx.limit[kept:]
-        of_images, whole = torch.zeros_like(images), torch.zeros_like(images, dtype=torch.float64)
-        room = spare = None
-        units = _units(weight_SKD, ctx.shard.rows, ctx.size, images.dtype)
-        for number, ((rows, weight, inverse), peak_B) in enumerate(
-            zip(units, ctx.peaks, strict=True)
-        ):
-            if room is None or spare is None:
-                room, spare = images.new_empty(len(weight), len(images)), torch.empty_like(weight)
-            flat, difference = weight.flatten(1), room[: len(weight)]
-            if memory is not None:
-                since = (peak_B - ctx.top).exp_().mul_(factor_B).to(images.dtype)
-                torch.mul(memory[rows, :kept], since[:kept], out=difference[:, :kept])
-            if kept < len(images):
-                again = torch.mm(flat, images[kept:].T)
-                last = ctx.top[kept:].to(images.dtype), factor_B[kept:].to(images.dtype)
-                tile_steps.probabilities(again, narrow, *last)
-                difference[:, kept:] = again
-            tile_steps.put_own(difference, ctx.place - rows.start, own_B)
-            of_images.addmm_(difference.T, flat)
-            if number % FLUSH == FLUSH - 1:
-                whole += of_images
-                of_images.zero_()
-            if grad is not None:
-                # In the type of the sums; where the prototypes are of another, by way of a tile.
-                same = grad.dtype == images.dtype
-                part = grad[rows] if same else torch.empty_like(weight)
-                torch.mm(difference, images, out=part.flatten(1))
-                steps_for(images).through_norm(part, weight, inverse, spare[: len(weight)])
-                if not same:
-                    grad[rows] = part
-        del memory
-        if grad is not None and ctx.shard.rows is not None:
-            rows = ctx.shard.rows.unsqueeze(0)
-            grad = torch.sparse_coo_tensor(
-                rows, grad, weight_SKD.shape, is_coalesced=True, check_invariants=False
-            )
-        total = (whole + of_images).to(images.dtype).view_as(scaled_BKD)
-        return total, grad, None, None, None, None, None
+        with full_precision(ctx.saved_tensors[0]):  # whoever goes backward may be in autocast
+            return _backward(ctx, grads[0])
+
+
+def _backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
+    scaled_BKD, weight_SKD = ctx.saved_tensors
+    grad, memory, kept = ctx.grad, ctx.memory, ctx.kept
+    # Nothing else may hold the gradient when it is returned, or autograd would copy it. Whoever goes
+    # backward again, through a graph that was retained, has no memory: logits are multiplied anew.
+    ctx.grad, ctx.memory, ctx.kept = None, None, 0
+    if grad is None and ctx.needs_input_grad[1]:
+        grad = weight_SKD.new_empty(ctx.classes, *weight_SKD.shape[1:])
+    images = scaled_BKD.flatten(1)
+    share_B = scale.double() / len(images)
+    own_B, factor_B = (ctx.own * share_B).to(images.dtype), ctx.inverse * share_B
+    narrow = None if ctx.limit is None else ctx.limit[kept:]
+    of_images, whole = torch.zeros_like(images), torch.zeros_like(images, dtype=torch.float64)
+    room = spare = None
+    units = _units(weight_SKD, ctx.shard.rows, ctx.size, images.dtype)
+    for number, ((rows, weight, inverse), peak_B) in enumerate(zip(units, ctx.peaks, strict=True)):
+        if room is None or spare is None:
+            room, spare = images.new_empty(len(weight), len(images)), torch.empty_like(weight)
+        flat, difference = weight.flatten(1), room[: len(weight)]
+        if memory is not None:
+            since = (peak_B - ctx.top).exp_().mul_(factor_B).to(images.dtype)
+            torch.mul(memory[rows, :kept], since[:kept], out=difference[:, :kept])
+        if kept < len(images):
+            again = torch.mm(flat, images[kept:].T)
+            last = ctx.top[kept:].to(images.dtype), factor_B[kept:].to(images.dtype)
+            tile_steps.probabilities(again, narrow, *last)
+            difference[:, kept:] = again
+        tile_steps.put_own(difference, ctx.place - rows.start, own_B)
+        of_images.addmm_(difference.T, flat)
+        if number % FLUSH == FLUSH - 1:
+            whole += of_images
+            of_images.zero_()
+        if grad is not None:
+            # In the type of the sums; where the prototypes are of another, by way of a tile.
+            same = grad.dtype == images.dtype
+            part = grad[rows] if same else torch.empty_like(weight)
+            torch.mm(difference, images, out=part.flatten(1))
+            steps_for(images).through_norm(part, weight, inverse, spare[: len(weight)])
+            if not same:
+                grad[rows] = part
+    del memory
+    if grad is not None and ctx.shard.rows is not None:
+        rows = ctx.shard.rows.unsqueeze(0)
+        grad = torch.sparse_coo_tensor(
+            rows, grad, weight_SKD.shape, is_coalesced=True, check_invariants=False
+        )
+    total = (whole + of_images).to(images.dtype).view_as(scaled_BKD)
+    return total, grad, None, None, None, None, None
+
+
+def _of_classes(loss_B: Tensor, owners_B: Tensor, labels_B: Tensor) -> Tensor:
+    """``loss_B`` where each label is a class of one rank; ValueError, or on a GPU NaN, where it is not."""
+    if loss_B.is_cuda:
+        return torch.where(owners_B == 1, loss_B, torch.nan)
+    if bool((owners_B != 1).any()):
+        wrong = labels_B[owners_B != 1][0].item()
+        raise ValueError(f"label {wrong} is not one of the classes")
+    return loss_B
 
 
 def steps_for(tensor: Tensor) -> ModuleType:

@@ -17,7 +17,7 @@ from urface.models.urface import URFace
 
 
 def folded(model: URFace) -> URFace:
-    """``model`` for inference: its backbone a folded copy, everything else shared with it.
+    """``model``, which is in evaluation, for inference: its backbone a folded copy, the rest shared with it.
 
     Equal to 1e-5 of what ``model`` says in evaluation, in float32; later changes of ``model``'s backbone are
     not seen. A backbone that is no IResNet is shared as it is.
@@ -26,7 +26,8 @@ def folded(model: URFace) -> URFace:
     network._modules = dict(model._modules)
     if isinstance(model.backbone, IResNet):
         network._modules["backbone"] = _folded_backbone(model.backbone)
-    return network.eval()
+    network.training = False  # eval() would reach into what is shared
+    return network
 
 
 def _folded_backbone(backbone: IResNet) -> IResNet:

@@ -89,4 +89,5 @@ def rounded(values: Tensor, dtype: torch.dtype, noise: torch.Generator) -> Tenso
     bits = values.view(torch.int32)
     shape, device = bits.shape, bits.device
     more = torch.randint(1 << 16, shape, generator=noise, device=device, dtype=torch.int32)
-    return ((bits + more) & -(1 << 16)).view(torch.float32).to(torch.bfloat16)
+    cut = ((bits + more) & -(1 << 16)).view(torch.float32)
+    return torch.where(values.isfinite(), cut, values).to(torch.bfloat16)

@@ -67,6 +67,11 @@ def differentiate(
     if decorrelation is not None:
         assert shown is not None
         known = decorrelation.known(shown)
+    # Of the whole batch, whose classes are negatives of all its parts.
+    classes = None
+    if settings.objective.sample_classes < 1:
+        whole = distributed.gather(labels)
+        classes = prototypes.sampled(whole, settings.objective.sample_classes, step)
     found = []
     rows = len(images) // parts
     for part in range(parts):
@@ -92,7 +97,7 @@ def differentiate(
                 all_labels,
                 prototypes.weight,
                 first_class=prototypes.first_class,
-                rows=prototypes.sampled(all_labels, settings.objective.sample_classes, step),
+                rows=classes,
                 own_confidence_BK=confidence,
                 masked=masked,
             )
