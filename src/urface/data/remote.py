@@ -75,9 +75,17 @@ class RemoteFile:
 
 
 def exists(url: str) -> bool:
-    """Whether a file is at ``url``."""
+    """Whether a file is at ``url``. Raises UserError where the store does not tell."""
     store, path = file_system(url)
-    return bool(tried(url, lambda: store.exists(path)))
+
+    def ask() -> bool:
+        try:
+            store.info(path)  # fsspec's own `exists` takes any failure for a file that is not there
+        except FileNotFoundError:
+            return False
+        return True
+
+    return bool(tried(url, ask))
 
 
 def stamp_of_facts(facts: dict[str, Any]) -> str:
