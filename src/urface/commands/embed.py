@@ -144,7 +144,8 @@ def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:
     for given in paths:
         path = Path(given)
         prefix = f"{given.rstrip('/')}/" if len(paths) > 1 else ""
-        if given.lower().endswith(".parquet") and holds_images(given):
+        there = is_url(given) or path.is_file()
+        if there and given.lower().endswith(".parquet") and holds_images(given):
             sources.append((prefix, read_parquet_images(given)))
         elif is_url(given):
             sources.append((prefix, open_remote(given)))
