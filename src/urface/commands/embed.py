@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from urface.commands.parser import CommandParser, note
+from urface.data.remote import is_url
 from urface.types import UserError
 
 if TYPE_CHECKING:
@@ -103,11 +104,6 @@ def _embed_parts(given: Any) -> int:
     failed = sum(len(part.failures) for part in done.values())
     note(f"{given.output}: {plan.total - failed} faces in {len(done)} parts, {failed} failed")
     return 0
-
-
-def is_url(path: str) -> bool:
-    """Whether ``path`` names a place on a file system other than this machine's paths."""
-    return "://" in path
 
 
 def _check_output(output: Path) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from urface.data.decode import DEFAULT_LIMITS
-from urface.data.remote import RemoteFile
+from urface.data.remote import RemoteFile, is_url
 from urface.data.source import FaceSource, check_distinct
 from urface.types import UserError
 
@@ -82,7 +82,7 @@ def read_parquet_images(path: str) -> FaceSource:
     Keys are those of a column key, __key__, path or name; without one the numbers of the rows. Raises
     UserError where keys are missing or equal, or a row group's images are over 2 GB.
     """
-    url = path if "://" in path else str(Path(path).absolute())
+    url = path if is_url(path) else str(Path(path).absolute())
     try:
         opened = _Reads(url)
         file = pq.ParquetFile(opened)

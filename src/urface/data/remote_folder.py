@@ -9,7 +9,7 @@ import numpy as np
 
 from urface.data.decode import DEFAULT_LIMITS
 from urface.data.ranges import RangeCache
-from urface.data.remote import file_system, is_url, stamp_of_facts, tried
+from urface.data.remote import file_system, stamp_of_facts, tried
 from urface.data.remote_tars import open_tar
 from urface.data.source import FaceSource, build_source, is_image_name
 from urface.data.tars import tar_source
@@ -52,7 +52,6 @@ def open_remote(url: str) -> FaceSource:
 
     Raises UserError as the readers of local tars do, and where nothing is there.
     """
-    assert is_url(url)
     if url.lower().endswith(".tar"):
         tar = open_tar(url, RangeCache())
         return tar_source(url, tar.members, tar.reader)
