@@ -296,6 +296,7 @@ def test_a_run_ends_at_once_while_the_store_does_not_answer(workers: int) -> Non
 def test_what_was_asked_for_ahead_is_dropped_at_the_end_and_may_be_asked_for_again() -> None:
     source = open_faces(put("again", shards(SHARDS, IN_A_SHARD, PEOPLE)))
     expected = [source.read(place) for place in range(20)]
+    before = set(threading.enumerate())
     first = list(stream(source, range(3), 2, window=0))
     loader = stream(source, range(30), 2, window=0)
     next(loader)
@@ -304,4 +305,4 @@ def test_what_was_asked_for_ahead_is_dropped_at_the_end_and_may_be_asked_for_aga
     for a, b in zip(first, stream(source, range(3), 2, window=0), strict=True):
         assert_same(a, b)
     time.sleep(0.1)
-    assert not [thread for thread in threading.enumerate() if thread.name == "ranges"]
+    assert set(threading.enumerate()) <= before
