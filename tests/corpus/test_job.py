@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 
 import fsspec
 import numpy as np
@@ -257,3 +258,11 @@ def test_a_part_spans_sources_and_knows_of_its_own_images_only(tmp_path):
     reader = plan.part(1).pieces[0][1].read_bytes
     assert reader.paths == ["0002.jpg", "0003.jpg", "0004.jpg"]
     assert plan.part(1).pieces[0][1].read(0) == (second / "0002.jpg").read_bytes()
+
+
+def test_a_name_that_is_not_utf8_is_refused_before_anything_is_embedded(tmp_path):
+    source = faces(tmp_path / "faces", 1, ())
+    os.rename(source / "0000.jpg", os.fsencode(source) + b"/\xff.jpg")
+    with pytest.raises(UserError, match=r"udcff.jpg': a name that is not UTF-8") as caught:
+        plan_of(source)
+    str(caught.value).encode()
