@@ -266,3 +266,12 @@ def test_a_name_that_is_not_utf8_is_refused_before_anything_is_embedded(tmp_path
     with pytest.raises(UserError, match=r"udcff.jpg': a name that is not UTF-8") as caught:
         plan_of(source)
     str(caught.value).encode()
+
+
+def test_a_store_that_is_only_read_is_refused_for_writing(monkeypatch):
+    class Https:
+        protocol = ("http", "https")
+
+    monkeypatch.setattr("urface.corpus.store.file_system", lambda url: (Https(), url))
+    with pytest.raises(UserError, match="https://x/y: cannot be written to"):
+        Store("https://x/y")
