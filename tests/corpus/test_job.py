@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 
+import fsspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from small_model import one_thread  # noqa: F401
-from urface.corpus.job import PARTS, PLAN, embed_corpus, on_this_machine
-from urface.corpus.plan import Plan
+from urface.commands.embed import find_faces
+from urface.corpus.job import PARTS, PLAN, embed_corpus, finished, on_this_machine
+from urface.corpus.plan import Plan, Recipe
 from urface.corpus.store import Store
 from urface.recognisers.open import open_recogniser
 from urface.types import UserError
@@ -131,6 +136,83 @@ def test_too_many_failures_stop_the_run_and_a_larger_share_goes_on(source, tmp_p
     assert embed(plan_of(source), str(out), share=0.1)["failed"] == 2
 
 
+def test_what_to_remove_to_try_failed_images_again_is_named(source, tmp_path):
+    out, plan = tmp_path / "out", plan_of(source)
+    embed(plan, str(out))
+    with pytest.raises(UserError, match=r"try them again remove from (\S+) (.+)$") as caught:
+        embed(plan, str(out), share=0)
+    names = [name.strip(",") for name in str(caught.value).split()[-2:]]
+    assert [name[:11] for name in names] == ["part-000000", "part-000003"]
+    for name in names:
+        (out / name).unlink()
+    assert sorted(finished(plan, Store(str(out)))) == [1, 2, 4]
+
+
+class Outage:
+    """From the read of number ``first`` on the store fails ``times`` times, in words of its own."""
+
+    def __init__(self, monkeypatch, name: str, first: int, times: int) -> None:
+        store = type(fsspec.filesystem("memory"))
+        right, self.reads = getattr(store, name), 0
+        self.fails = range(first, first + times)
+
+        class ClientError(Exception):
+            """As botocore has one: no OSError."""
+
+        def failing(this, *given, **more):
+            self.reads += 1
+            if self.reads - 1 in self.fails:
+                raise ClientError("server disconnected")
+            return right(this, *given, **more)
+
+        monkeypatch.setattr(store, name, failing)
+        monkeypatch.setattr("urface.data.remote.PAUSE", 0.001)
+
+
+def _in_a_store(source, kind: str) -> str:
+    images = [(path.name, path.read_bytes()) for path in sorted(source.iterdir())]
+    memory = fsspec.filesystem("memory")
+    if kind == "folder":
+        for name, data in images:
+            memory.pipe_file(f"/outage/faces/{name}", data)
+        return "memory://outage/faces"
+    out = io.BytesIO()
+    keys, cells = zip(*images, strict=True)
+    pq.write_table(pa.table({"key": keys, "image": cells}), out, row_group_size=4)
+    memory.pipe_file("/outage/faces.parquet", out.getvalue())
+    return "memory://outage/faces.parquet"
+
+
+@pytest.mark.parametrize("kind", ["folder", "parquet"])
+def test_an_outage_of_a_store_fails_no_image_and_leaves_no_part(
+    source, tmp_path, monkeypatch, kind
+):
+    url, out = _in_a_store(source, kind), tmp_path / "out"
+    plan = Plan(find_faces([url]), Recipe("m", 5, 4))
+    with monkeypatch.context() as patch:
+        outage = Outage(patch, "cat_file", 0, 10_000)
+        with pytest.raises(
+            UserError, match=rf"{url}.*after 4 tries \(ClientError: server"
+        ) as caught:
+            embed(plan, str(out))
+        assert type(caught.value) is UserError
+        assert outage.reads == 4
+        assert set(listed(out)) == {PLAN}
+    with monkeypatch.context() as patch:
+        Outage(patch, "cat_file", 2, 3)
+        about = embed(plan, str(out))
+    assert set(about["failures"]) == {f"{bad:04d}.jpg" for bad in BAD}
+
+
+def test_an_image_that_was_taken_out_of_the_store_since_it_was_listed_fails_alone(source, tmp_path):
+    url, out = _in_a_store(source, "folder"), tmp_path / "out"
+    plan = Plan(find_faces([url]), Recipe("m", 5, 4))
+    fsspec.filesystem("memory").rm("/outage/faces/0007.jpg")
+    failures = embed(plan, str(out))["failures"]
+    assert failures["0007.jpg"] == "0007.jpg: cannot be read (No such file or directory)"
+    assert len(failures) == 3
+
+
 def test_an_image_without_a_finite_embedding_fails_alone(source, tmp_path, monkeypatch):
     ours = embedder()
     whole = ours.embed_frames
@@ -176,3 +258,20 @@ def test_a_part_spans_sources_and_knows_of_its_own_images_only(tmp_path):
     reader = plan.part(1).pieces[0][1].read_bytes
     assert reader.paths == ["0002.jpg", "0003.jpg", "0004.jpg"]
     assert plan.part(1).pieces[0][1].read(0) == (second / "0002.jpg").read_bytes()
+
+
+def test_a_name_that_is_not_utf8_is_refused_before_anything_is_embedded(tmp_path):
+    source = faces(tmp_path / "faces", 1, ())
+    os.rename(source / "0000.jpg", os.fsencode(source) + b"/\xff.jpg")
+    with pytest.raises(UserError, match=r"udcff.jpg': a name that is not UTF-8") as caught:
+        plan_of(source)
+    str(caught.value).encode()
+
+
+def test_a_store_that_is_only_read_is_refused_for_writing(monkeypatch):
+    class Https:
+        protocol = ("http", "https")
+
+    monkeypatch.setattr("urface.corpus.store.file_system", lambda url: (Https(), url))
+    with pytest.raises(UserError, match="https://x/y: cannot be written to"):
+        Store("https://x/y")

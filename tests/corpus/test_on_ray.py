@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from urface.corpus.on_ray import _ours
+import pytest
+
+from urface.corpus.on_ray import _ours, workers_for
 from urface.types import UserError
 
 
@@ -26,3 +28,17 @@ def test_other_errors_stay_what_they_are():
     bug = RuntimeError("x")
     bug.__cause__ = KeyError("y")
     assert _ours(bug) is None
+
+
+def test_as_many_workers_as_fit_and_a_cluster_without_room_for_one_is_refused():
+    assert workers_for({"CPU": 8.0}, 0, 0) == 8
+    assert workers_for({"CPU": 8.0, "GPU": 2.0}, 0, 0.5) == 4
+    assert workers_for({"CPU": 8.0, "GPU": 2.0}, 3, 1) == 3
+    for cluster, gpus in (
+        ({"CPU": 8.0}, 1.0),
+        ({"CPU": 8.0, "GPU": 1.0}, 2.0),
+        ({"GPU": 1.0}, 1.0),
+    ):
+        for asked in (0, 2):
+            with pytest.raises(UserError, match="no room for a worker"):
+                workers_for(cluster, asked, gpus)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from urface.data.decode import encode_png
-from urface.data.join import join
+from urface.data.join import join, with_equal_digits
 from urface.data.manifest import write_manifest
 from urface.data.open import open_faces
 from urface.data.source import FaceSource, build_source, select
@@ -105,3 +105,27 @@ def test_celebas_two_parts_are_one_set_of_9299_people(shared_dir: Path) -> None:
     joined = open_faces(f"{data / 'celeba.tar'},{data / 'celeba64.tar'}")
     assert (len(joined), len(joined.identities)) == (38_459, 9_299)
     assert int((~np.isnan(joined.variations[:, 0])).sum()) == 10_000
+
+
+def test_equal_digits_leave_one_source_as_it_is() -> None:
+    alone = made("one", ["5/a.jpg", "10/a.jpg"])
+    assert with_equal_digits([alone]) == [alone]
+    assert alone.identities == ["10", "5"]
+
+
+def test_equal_digits_keep_keys_ascending_and_labels_and_bytes_with_them() -> None:
+    keys = ["5/a.jpg", "10/a.jpg", "05/b.jpg", "10/b.jpg"]
+    first, second = with_equal_digits([made("one", keys, ("male",)), made("two", ["7/a.jpg"])])
+    assert first.keys == ["05/a.jpg", "05/b.jpg", "10/a.jpg", "10/b.jpg"]
+    assert (first.identities, first.labels.tolist()) == (["05", "10"], [0, 0, 1, 1])
+    read = [first.read(place).decode() for place in range(4)]
+    assert read == ["one:5/a.jpg", "one:05/b.jpg", "one:10/a.jpg", "one:10/b.jpg"]
+    np.testing.assert_array_equal(first.variations[:, 0], np.float32([0, 0.02, 0.01, 0.03]))
+    joined = join([first, second])
+    assert joined.identities == ["05", "07", "10"]
+    assert joined.labels.tolist() == [0, 0, 1, 2, 2]
+
+
+def test_two_images_that_equal_digits_would_make_one_are_refused() -> None:
+    with pytest.raises(UserError, match=r"one: two image entries are named '05/a.jpg'"):
+        with_equal_digits([made("one", ["5/a.jpg", "05/a.jpg"]), made("two", ["10/a.jpg"])])

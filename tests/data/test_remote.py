@@ -13,7 +13,9 @@ import pytest
 
 from small_model import pictures
 from urface.commands.embed import find_faces
+from urface.corpus.store import Store
 from urface.data.decode import encode_png
+from urface.data.open import open_faces
 from urface.data.parquet_images import holds_images, read_parquet_images
 from urface.data.record_source import read_records
 from urface.data.record_write import write_records
@@ -88,6 +90,35 @@ def test_what_is_not_there_and_an_unknown_store_are_refused_in_a_line():
     for url in ("memory://remote/nothing.tar", "memory://remote/nothing", "nosuch://x/y"):
         with pytest.raises(UserError, match=r"nothing|nosuch"):
             open_remote(url)
+
+
+# No scheme to us, or one of a store that is not read; fsspec takes each for a URL.
+NO_URLS = (
+    "1x://a", "foo/a://b", "simplecache::memory://x", "arrow_hdfs://127.0.0.1/x", "a_b://c.tar",
+    "data://,x", "local://x", "file://localhost/tmp/x", "FILE://localhost/tmp/x",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("url", NO_URLS)
+def test_what_only_looks_like_a_url_is_refused_in_a_line_for_reading_and_writing(
+    url, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for use in (lambda: find_faces([url]), lambda: open_faces(url), lambda: Store(url)):
+        with pytest.raises(UserError, match=r"not a URL that|on another host|only tars") as caught:
+            use()
+        assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_local_path_is_one_whatever_fsspec_would_take_it_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="not a URL that is read"):
+        Store("data:,x")
+    Store("local:x").write("a", b"1")
+    assert (tmp_path / "local:x" / "a").read_bytes() == b"1"
+    Store(f"FILE://{tmp_path}/b").write("a", b"2")
+    assert (tmp_path / "b" / "a").read_bytes() == b"2"
 
 
 def parquet(url: str, column: str = "image", hub: bool = False) -> None:

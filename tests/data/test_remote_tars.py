@@ -11,8 +11,9 @@ import pytest
 
 from urface.data.open import open_faces
 from urface.data.ranges import RangeCache
-from urface.data.remote import PACKAGES, RemoteFile
+from urface.data.remote import PACKAGES, RemoteFile, exists
 from urface.data.remote_tars import index_folder, open_tar
+from urface.data.shards import ShardPattern
 from urface.types import UserError
 
 from .shards_in_a_store import CountedReads, picture, put, shards, tar_of
@@ -83,6 +84,32 @@ def test_n_reads_as_many_shards_as_there_are() -> None:
     assert len(open_faces("memory://open/faces-{000..N}.tar")) == 30
     with pytest.raises(UserError, match="no shard of"):
         open_faces("memory://open/none-{000..N}.tar")
+
+
+def test_a_shard_that_the_store_fails_to_tell_of_is_not_taken_for_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Control: fsspec's own `exists`, as most stores have it, ends the list at the failure."""
+    pattern = "memory://blip/faces-{000..N}.tar"
+    put("blip", shards(5, 2, 2))
+    store = type(fsspec.filesystem("memory"))
+    info, left = store.info, [0]
+
+    def failing(this: Any, path: str, **more: Any) -> Any:
+        if path.endswith("faces-003.tar") and left[0]:
+            left[0] -= 1
+            raise ConnectionError("reset by peer")
+        return info(this, path, **more)
+
+    monkeypatch.setattr(store, "info", failing)
+    monkeypatch.setattr(store, "exists", fsspec.AbstractFileSystem.exists)
+    left[0] = 1
+    assert len(ShardPattern(pattern).names_to_read(fsspec.filesystem("memory").exists)) == 3
+    left[0] = 1
+    assert len(ShardPattern(pattern).names_to_read(exists)) == 5
+    left[0] = 100
+    with pytest.raises(UserError, match=r"faces-003.tar: cannot be read after 4 tries"):
+        open_faces(pattern)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -244,3 +249,60 @@ def test_a_selection_keeps_its_blocks_and_its_order_is_a_function_of_the_step() 
     there = [one.draw(step).index for step in range(20)]
     for step in reversed(range(20)):
         np.testing.assert_array_equal(other.draw(step).index, there[step])
+
+
+SLOW_STORE = """
+import sys, time
+import fsspec
+from data.test_streaming import IN_A_SHARD, PEOPLE, SHARDS, put, shards, stream
+from urface.data.open import open_faces
+
+source = open_faces(put("slow", shards(SHARDS, IN_A_SHARD, PEOPLE)))
+store = type(fsspec.filesystem("memory"))
+right, reads = store.cat_file, 0
+def cat_file(*given, **more):
+    global reads
+    reads += 1
+    if reads > 60:
+        time.sleep(60)
+    return right(*given, **more)
+store.cat_file = cat_file
+def run():
+    for batch in stream(source, range(60), int(sys.argv[1]), window=0):
+        time.sleep(0.5)
+        print("leaving", flush=True)
+        sys.exit(143)
+run()
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_ends_at_once_while_the_store_does_not_answer(workers: int) -> None:
+    """A signal has 30 seconds in all; a pool of threads that is joined takes this minute and more."""
+    search = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW_STORE, str(workers)],
+        env=os.environ | {"PYTHONPATH": search},
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (143, "leaving\n"), done.stderr
+    assert time.monotonic() - start < 25
+
+
+def test_what_was_asked_for_ahead_is_dropped_at_the_end_and_may_be_asked_for_again() -> None:
+    source = open_faces(put("again", shards(SHARDS, IN_A_SHARD, PEOPLE)))
+    expected = [source.read(place) for place in range(20)]
+    before = set(threading.enumerate())
+    first = list(stream(source, range(3), 2, window=0))
+    loader = stream(source, range(30), 2, window=0)
+    next(loader)
+    loader.close()  # type: ignore[attr-defined]
+    assert [source.read(place) for place in range(20)] == expected
+    for a, b in zip(first, stream(source, range(3), 2, window=0), strict=True):
+        assert_same(a, b)
+    time.sleep(0.1)
+    assert set(threading.enumerate()) <= before

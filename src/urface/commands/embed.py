@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from urface.commands.parser import CommandParser, note
+from urface.data.remote import is_url
 from urface.types import UserError
 
 if TYPE_CHECKING:
@@ -105,11 +106,6 @@ def _embed_parts(given: Any) -> int:
     return 0
 
 
-def is_url(path: str) -> bool:
-    """Whether ``path`` names a place on a file system other than this machine's paths."""
-    return "://" in path
-
-
 def _check_output(output: Path) -> None:
     """Say before an hour of embedding what would fail after it."""
     if output.is_dir():
@@ -144,7 +140,8 @@ def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:
     for given in paths:
         path = Path(given)
         prefix = f"{given.rstrip('/')}/" if len(paths) > 1 else ""
-        if given.lower().endswith(".parquet") and holds_images(given):
+        there = is_url(given) or path.is_file()
+        if there and given.lower().endswith(".parquet") and holds_images(given):
             sources.append((prefix, read_parquet_images(given)))
         elif is_url(given):
             sources.append((prefix, open_remote(given)))

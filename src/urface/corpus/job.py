@@ -21,6 +21,7 @@ from urface.types import UserError
 PLAN, PARTS = "plan.json", "parts.json"
 LEFT_OVER = re.compile(r"\.(?:part-|plan\.|parts\.).*\.tmp.*")  # of a writer that was killed
 READERS = 8
+NAMED = 4  # parts in a message
 
 # Number of parts to make -> each of them as it is done, in any order.
 Engine = Callable[[Plan, Store, list[int]], Iterator[Done]]
@@ -34,7 +35,7 @@ def embed_corpus(plan: Plan, store: Store, engine: Engine, corrupt_share: float)
     """
     _claim(plan, store)
     done = finished(plan, store)
-    _check_share(plan, done.values(), corrupt_share)
+    _check_share(plan, store, done.values(), corrupt_share)
     missing = [number for number in range(len(plan)) if number not in done]
     start = sum(part.rows for part in done.values())
     bar = tqdm(total=plan.total, initial=start, desc="embedding", unit=" faces", leave=False)
@@ -44,7 +45,7 @@ def embed_corpus(plan: Plan, store: Store, engine: Engine, corrupt_share: float)
             for reason in part.failures.values():
                 tqdm.write(f"failed: {reason}", file=sys.stderr)
             bar.update(part.rows)
-            _check_share(plan, done.values(), corrupt_share)
+            _check_share(plan, store, done.values(), corrupt_share)
     _commit(plan, store, done)
     return done
 
@@ -110,13 +111,16 @@ def _claim(plan: Plan, store: Store) -> None:
         store.write(PLAN, _text(plan.about()))
 
 
-def _check_share(plan: Plan, done: Iterable[Done], share: float) -> None:
-    failures = [reason for part in done for reason in part.failures.values()]
+def _check_share(plan: Plan, store: Store, done: Iterable[Done], share: float) -> None:
+    failed = [part for part in done if part.failures]
+    failures = [reason for part in failed for reason in part.failures.values()]
     # At least one is forgiven: 0.1 % of a small set would be none at all.
     if failures and (share == 0 or len(failures) > max(1.0, share * plan.total)):
         raise UserError(
             f"{len(failures)} of {plan.total} images failed, more than --corrupt-share {share:g} "
-            f"allows; the last: {failures[-1]}"
+            f"allows; the last: {failures[-1]}; to try them again remove from {store.url} "
+            f"{', '.join(part.name for part in failed[:NAMED])}"
+            + (f" and {len(failed) - NAMED} more" if len(failed) > NAMED else "")
         )
 
 

@@ -71,8 +71,7 @@ def on_ray(model: Path, address: str = "", workers: int = 0, gpus: float = 0.0) 
             # One part at a time: each holds its file open until it is on its way.
             tasks = {number: ray.put(plan.part(number)) for number in missing}
             cluster = ray.cluster_resources()
-            room = cluster.get("GPU", 0) / gpus if gpus else cluster.get("CPU", 1)
-            size = min(workers or max(1, int(room)), len(missing))
+            size = min(workers_for(cluster, workers, gpus), len(missing))
             numbers = ray.data.from_items(
                 [{"part": number} for number in missing], override_num_blocks=len(missing)
             )
@@ -93,6 +92,21 @@ def on_ray(model: Path, address: str = "", workers: int = 0, gpus: float = 0.0) 
             ray.shutdown()
 
     return engine
+
+
+def workers_for(cluster: dict[str, float], asked: int, gpus: float) -> int:
+    """How many actors of one core and ``gpus`` GPUs: as asked, or (0) as many as fit.
+
+    Raises UserError where not one fits: Ray would wait for a machine to come.
+    """
+    room = cluster.get("GPU", 0.0) / gpus if gpus else cluster.get("CPU", 0.0)
+    if room < 1 or cluster.get("CPU", 0.0) < 1:
+        has = f"{cluster.get('CPU', 0.0):g} cores and {cluster.get('GPU', 0.0):g} GPUs"
+        raise UserError(
+            f"the Ray cluster has {has}: no room for a worker of 1 core and {gpus:g} GPUs: "
+            "lower --gpus-per-worker"
+        )
+    return asked or int(room)
 
 
 def _ours(error: BaseException) -> BaseException | None:

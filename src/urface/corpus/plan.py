@@ -92,7 +92,7 @@ class Plan:
         for prefix, source in self._sources:
             stamp = stamp_of(source.read_bytes)
             for index, key in enumerate(source.keys):
-                digest.update((prefix + key).encode("utf-8", "surrogateescape") + b"\0")
+                digest.update(_encoded(prefix + key) + b"\0")
                 digest.update((stamp(index) if stamp else b"") + b"\0")
         return digest.hexdigest()
 
@@ -108,3 +108,10 @@ class Plan:
             "batch_size": self.recipe.batch_size,
             "part_format": self.recipe.format,
         }
+
+
+def _encoded(key: str) -> bytes:
+    try:
+        return key.encode()
+    except UnicodeEncodeError:  # Parquet and JSON hold text
+        raise UserError(f"{key!a}: a name that is not UTF-8: rename the file") from None

@@ -1,28 +1,30 @@
-"""A folder on any file system that fsspec knows: a local path, file://, memory://, s3:// and others."""
+"""A folder by a local path or on a store of ``remote.PACKAGES`` where a put makes the whole object appear."""
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 from fsspec.implementations.local import LocalFileSystem
 
 from urface.atomic import write_atomic
 from urface.data.remote import file_system
+from urface.types import UserError
 
 # Where one put makes the whole object appear: nothing to rename, and renaming there is a copy.
-WHOLE_PUTS = {"memory", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"}
-TEMPORARY = ".tmp"
+WHOLE_PUTS = {"memory", "s3", "gs", "gcs", "az", "abfs"}
 
 
 class Store:
     """Files in the folder ``url``, each of them whole or absent whatever kills the writer.
 
-    A worker on another machine makes its own from the same URL.
+    A worker on another machine makes its own from the same URL. Raises UserError as ``file_system`` does, and
+    for https, which is only read.
     """
 
     def __init__(self, url: str) -> None:
         self._fs, self._root = file_system(url)
+        if not isinstance(self._fs, LocalFileSystem) and WHOLE_PUTS.isdisjoint(self._protocols()):
+            raise UserError(f"{url}: cannot be written to: give a folder or a URL of a store")
         # A worker need not start in the folder that a relative path is meant from.
         self.url = self._root if isinstance(self._fs, LocalFileSystem) else url
 
@@ -44,13 +46,8 @@ class Store:
         """Put a file there, whole or not at all, in place of one of that name."""
         if isinstance(self._fs, LocalFileSystem):
             write_atomic(Path(self._path(name)), data)
-        elif not WHOLE_PUTS.isdisjoint(self._protocols()):
-            self._fs.pipe_file(self._path(name), data)
         else:
-            hidden = self._path(f".{name}.{secrets.token_hex(4)}{TEMPORARY}")
-            self._fs.makedirs(self._root, exist_ok=True)
-            self._fs.pipe_file(hidden, data)
-            self._fs.mv(hidden, self._path(name))
+            self._fs.pipe_file(self._path(name), data)
 
     def remove(self, name: str) -> None:
         """Take a file away, if it is still there."""

@@ -24,15 +24,23 @@ def worker_count(asked: int) -> int:
     return min(MOST, max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1))
 
 
-def made_ahead(make: Callable[[int], Made], steps: Iterable[int], workers: int) -> Iterator[Made]:
+def made_ahead(
+    make: Callable[[int], Made],
+    steps: Iterable[int],
+    workers: int,
+    ending: Callable[[], None] = lambda: None,
+) -> Iterator[Made]:
     """``make(step)`` for each of ``steps``, in their order, by ``workers`` threads (0: by the caller).
 
     At most ``workers + SPARE`` results exist or are in the making. An error of ``make`` is raised where its
     result would have come; those before it are yielded first. Left or closed half way, it waits for what
-    is running and drops the rest, so that no thread outlives it.
+    is running and drops the rest, so that no thread outlives it. ``ending`` is called before that wait.
     """
     if workers == 0:
-        yield from map(make, steps)
+        try:
+            yield from map(make, steps)
+        finally:
+            ending()
         return
     pending: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(workers, "data") as pool:
@@ -46,3 +54,4 @@ def made_ahead(make: Callable[[int], Made], steps: Iterable[int], workers: int) 
         finally:
             for future in pending:
                 future.cancel()
+            ending()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -68,8 +68,11 @@ def join(sources: Sequence[FaceSource]) -> FaceSource:
 def with_equal_digits(sources: Sequence[FaceSource]) -> list[FaceSource]:
     """Shards of one set whose people are numbers, with as many digits in all of them.
 
-    A shard sees only its own people: one writes person 5 as "5", another, with a person 10, as "05".
+    A shard sees only its own people: one writes person 5 as "5", another, with a person 10, as "05". Both
+    are one person, also within a shard; UserError where that makes two images one. One source stays as it is.
     """
+    if len(sources) == 1:
+        return list(sources)
     names = [name for source in sources for name in source.identities]
     wide = max(map(len, names))
     if not all(map(str.isdecimal, names)) or all(len(name) == wide for name in names):
@@ -83,5 +86,15 @@ def with_equal_digits(sources: Sequence[FaceSource]) -> list[FaceSource]:
             else key
             for key, label in zip(source.keys, source.labels.tolist(), strict=True)
         ]
-        padded.append(replace(source, keys=keys, identities=identities))
+        padded.append(
+            build_source(
+                source.name,
+                keys,
+                [identities[label] for label in source.labels],
+                source.read_bytes,
+                source.variation_names,
+                source.variations,
+                source.celeba_frame,
+            )
+        )
     return padded

@@ -11,7 +11,7 @@ from urface.config import VariationSettings
 from urface.data.ahead import made_ahead
 from urface.data.frames import Frames
 from urface.data.sampler import Draw
-from urface.data.storage import fetcher_of
+from urface.data.storage import fetcher_of, let_wait
 from urface.types import FaceBatch
 from urface.variations.augment import (
     AUGMENTABLE,
@@ -122,4 +122,8 @@ def batches(
                 ready += 1
             yield step
 
-    yield from made_ahead(make, asked(), workers)
+    read = frames.source.read_bytes
+    try:  # at the end the workers, and a signal's few seconds, must not wait for all that was asked for
+        yield from made_ahead(make, asked(), workers, lambda: let_wait(read, False))
+    finally:
+        let_wait(read, True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from urface.data.decode import DEFAULT_LIMITS
-from urface.data.remote import file_system, stamp_of_facts
+from urface.data.remote import RemoteFile, is_url
 from urface.data.source import FaceSource, check_distinct
 from urface.types import UserError
 
@@ -53,8 +55,8 @@ class ParquetImages:
 
     def _read(self, number: int) -> Any:
         try:
-            with _open(self.url) as file:
-                table = pq.ParquetFile(file).read_row_group(number, columns=[self.column])
+            file = pq.ParquetFile(_Reads(self.url))
+            table = file.read_row_group(number, columns=[self.column])
         except pa.ArrowException as error:
             raise OSError(5, f"{self.url}: damaged Parquet, {error}") from None
         return table.column(0).combine_chunks()
@@ -69,8 +71,7 @@ class ParquetImages:
 def holds_images(path: str) -> bool:
     """Whether a Parquet file has a column of encoded images."""
     try:
-        with _open(path) as file:
-            return _column(pq.read_schema(file)) is not None
+        return _column(pq.read_schema(_Reads(path))) is not None
     except (pa.ArrowException, OSError):
         return False
 
@@ -81,33 +82,31 @@ def read_parquet_images(path: str) -> FaceSource:
     Keys are those of a column key, __key__, path or name; without one the numbers of the rows. Raises
     UserError where keys are missing or equal, or a row group's images are over 2 GB.
     """
-    url = path if "://" in path else str(Path(path).absolute())
+    url = path if is_url(path) else str(Path(path).absolute())
     try:
-        files, place = file_system(url)
-        told = stamp_of_facts(files.info(place)).encode()
-        with files.open(place, "rb") as opened:
-            file = pq.ParquetFile(opened)
-            schema, footer = file.schema_arrow, file.metadata
-            column = _column(schema)
-            if column is None or not footer.num_rows:
-                raise UserError(f"{path}: no image in it: expected a column image of bytes")
-            counts, sizes = [], []
-            for group in range(footer.num_row_groups):
-                rows = footer.row_group(group)
-                chunks = [rows.column(place) for place in range(rows.num_columns)]
-                images = [c for c in chunks if c.path_in_schema.partition(".")[0] == column]
-                counts.append(rows.num_rows)
-                sizes.append(sum(chunk.total_uncompressed_size for chunk in images))
-            if max(sizes) > MAX_GROUP_BYTES:
-                raise UserError(
-                    f"{path}: a row group of {max(sizes):,} bytes: write it with fewer rows a group"
-                )
-            name = next((name for name in KEYS if name in schema.names), None)
-            if name:
-                keys = file.read(columns=[name]).column(0).to_pylist()
-            else:
-                wide = len(str(footer.num_rows - 1))
-                keys = [f"{row:0{wide}d}" for row in range(footer.num_rows)]
+        opened = _Reads(url)
+        file = pq.ParquetFile(opened)
+        schema, footer = file.schema_arrow, file.metadata
+        column = _column(schema)
+        if column is None or not footer.num_rows:
+            raise UserError(f"{path}: no image in it: expected a column image of bytes")
+        counts, sizes = [], []
+        for group in range(footer.num_row_groups):
+            rows = footer.row_group(group)
+            chunks = [rows.column(place) for place in range(rows.num_columns)]
+            images = [c for c in chunks if c.path_in_schema.partition(".")[0] == column]
+            counts.append(rows.num_rows)
+            sizes.append(sum(chunk.total_uncompressed_size for chunk in images))
+        if max(sizes) > MAX_GROUP_BYTES:
+            raise UserError(
+                f"{path}: a row group of {max(sizes):,} bytes: write it with fewer rows a group"
+            )
+        name = next((name for name in KEYS if name in schema.names), None)
+        if name:
+            keys = file.read(columns=[name]).column(0).to_pylist()
+        else:
+            wide = len(str(footer.num_rows - 1))
+            keys = [f"{row:0{wide}d}" for row in range(footer.num_rows)]
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{path}: not a readable Parquet ({' '.join(str(error).split())})"
@@ -115,7 +114,7 @@ def read_parquet_images(path: str) -> FaceSource:
     if not all(isinstance(key, str) and key for key in keys):
         raise UserError(f"{path}: the column {name} must be text, with no empty row")
     check_distinct(keys, path, "image")
-    reader = ParquetImages(url, column, np.arange(len(keys)), np.cumsum(counts), told)
+    reader = ParquetImages(url, column, np.arange(len(keys)), np.cumsum(counts), opened.stamp)
     none = np.empty((len(keys), 0), np.float32)
     return FaceSource(path, keys, np.zeros(len(keys), np.int64), [""], (), none, reader)
 
@@ -131,6 +130,29 @@ def _column(schema: pa.Schema) -> str | None:
     return None
 
 
-def _open(url: str) -> Any:
-    files, path = file_system(url)
-    return files.open(path, "rb")
+class _Reads(io.RawIOBase):
+    """What Arrow needs of a file. Raises UserError where the store fails, and never holds anything open."""
+
+    def __init__(self, path: str) -> None:
+        self._file = RemoteFile(path)
+        self._at = 0
+        self.stamp = self._file.stamp.encode()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._file.size}[whence]
+        self._at = start + offset
+        return self._at
+
+    def read(self, length: int = -1) -> bytes:
+        data = self._file.read(self._file.size if length < 0 else length, self._at)
+        self._at += len(data)
+        return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import time
 from collections.abc import Callable
@@ -24,17 +25,18 @@ STAMPS = ("etag", "mtime", "lastmodified", "last_modified", "updated", "created"
 
 
 def is_url(path: str | Path) -> bool:
-    """Whether ``path`` is written as a URL."""
-    return URL.match(str(path)) is not None
+    """Whether ``path`` is written as a URL, of whatever scheme: no path that anyone means holds ``://``."""
+    return "://" in str(path)
 
 
 def local_path(url: str) -> Path | None:
     """The path that a ``file://`` URL names; None for another scheme. Raises UserError for a host in it."""
-    if not url.startswith("file://"):
+    scheme, _, path = url.partition("://")
+    if scheme.lower() != "file" or not is_url(url):
         return None
-    if not url.startswith("file:///"):
+    if not path.startswith("/"):
         raise UserError(f"{url}: a file on another host: write file:///folder/name")
-    return Path(url.removeprefix("file://"))
+    return Path(path)
 
 
 class RemoteFile:
@@ -75,9 +77,17 @@ class RemoteFile:
 
 
 def exists(url: str) -> bool:
-    """Whether a file is at ``url``."""
+    """Whether a file is at ``url``. Raises UserError where the store does not tell."""
     store, path = file_system(url)
-    return bool(tried(url, lambda: store.exists(path)))
+
+    def ask() -> bool:
+        try:
+            store.info(path)  # fsspec's own `exists` takes any failure for a file that is not there
+        except FileNotFoundError:
+            return False
+        return True
+
+    return bool(tried(url, ask))
 
 
 def stamp_of_facts(facts: dict[str, Any]) -> str:
@@ -90,15 +100,21 @@ def stamp_of_facts(facts: dict[str, Any]) -> str:
 def file_system(url: str) -> tuple[Any, str]:
     """fsspec's file system of ``url``, or of a local path, and the path on it.
 
-    Raises UserError where the scheme is not one of ``PACKAGES`` or its package is missing.
+    Raises UserError where the scheme is not one of ``PACKAGES``, its package is missing, or a ``file://`` URL
+    names a host.
     """
     found = URL.match(url)
     scheme = found[1].lower() if found else "file"
-    if scheme not in PACKAGES or "::" in url or "|" in url:
+    # What fsspec would take for a scheme is not always what looks like one here: 1x://a, data:,x
+    hidden = found is None and (is_url(url) or url.startswith("data:"))
+    if hidden or scheme not in PACKAGES or "::" in url or "|" in url:
         raise UserError(f"{url}: not a URL that is read: expected {', '.join(PACKAGES)}, unchained")
     try:
         import fsspec
+        from fsspec.implementations.local import LocalFileSystem
 
+        if scheme == "file":
+            return LocalFileSystem(), os.path.abspath(local_path(url) or url)
         store, path = fsspec.core.url_to_fs(url)
     except ImportError:
         package = PACKAGES[scheme] or "fsspec"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import numpy as np
 
 from urface.data.decode import DEFAULT_LIMITS
 from urface.data.ranges import RangeCache
-from urface.data.remote import file_system, is_url, stamp_of_facts, tried
+from urface.data.remote import file_system, stamp_of_facts, tried
 from urface.data.remote_tars import open_tar
 from urface.data.source import FaceSource, build_source, is_image_name
 from urface.data.tars import tar_source
 
 
 class RemoteFiles:
-    """Reads image ``i`` from the i-th path below the folder ``url``."""
+    """Reads image ``i`` from the i-th path below the folder ``url``. Raises UserError as ``tried`` does."""
 
     def __init__(self, url: str, paths: list[str], stamps: list[bytes]) -> None:
         self.url = url
@@ -22,10 +25,19 @@ class RemoteFiles:
 
     def __call__(self, index: int) -> bytes:
         files, root = file_system(self.url)
-        # One byte more than may be decoded tells that there are too many.
-        end = DEFAULT_LIMITS.max_bytes + 1
-        data: bytes = files.cat_file(f"{root.rstrip('/')}/{self.paths[index]}", 0, end)
-        return data
+        root, path = root.rstrip("/"), self.paths[index]
+
+        def ask() -> bytes | None:
+            try:  # one byte more than may be decoded tells that there are too many
+                data: bytes = files.cat_file(f"{root}/{path}", 0, DEFAULT_LIMITS.max_bytes + 1)
+                return data
+            except FileNotFoundError:
+                return None
+
+        found: bytes | None = tried(f"{self.url.rstrip('/')}/{path}", ask)
+        if found is None:  # taken away since it was listed: that image fails, no outage
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return found
 
     def stamp(self, index: int) -> bytes:
         return self.stamps[index]
@@ -40,7 +52,6 @@ def open_remote(url: str) -> FaceSource:
 
     Raises UserError as the readers of local tars do, and where nothing is there.
     """
-    assert is_url(url)
     if url.lower().endswith(".tar"):
         tar = open_tar(url, RangeCache())
         return tar_source(url, tar.members, tar.reader)

@@ -104,6 +104,9 @@ class RemoteReader:
         for place in places.tolist():
             cache.ask(file, int(self.starts[place]), int(self.ends[place]))
 
+    def waits(self, allowed: bool) -> None:
+        (self.tar.cache.open if allowed else self.tar.cache.close)()
+
 
 def remote_source(urls: Sequence[str], window: int = 0, progress: bool = True) -> FaceSource:
     """The faces of the tars at ``urls``, people of the same name together, as of local shards.

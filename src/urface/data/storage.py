@@ -1,10 +1,11 @@
 """Where the images of a source lie, asked of its reader through selections and joins.
 
-A reader may have three more methods than reading; one that lacks them has nothing to say.
+A reader may have four more methods than reading; one that lacks them has nothing to say.
 
     blocks()            [N] int64, the block of neighbours in the file that each image belongs to
     where(place)        the file and byte of an image, for a message; its file alone where that is all
     fetch(places, near) ask for images far away before they are read; ``near`` by whole blocks
+    waits(allowed)      whether reading may wait for what is far away
 """
 
 from __future__ import annotations
@@ -83,3 +84,17 @@ def fetcher_of(read: Reader) -> Fetch | None:
         return fetch
     found: Fetch | None = getattr(read, "fetch", None)
     return found
+
+
+def let_wait(read: Reader, allowed: bool) -> None:
+    """Whether images far away may be waited for. Where not, what was asked for ahead is dropped.
+
+    Threads that read then get CancelledError, so that none of them holds up the end of a run.
+    """
+    if isinstance(read, SelectedReader):
+        let_wait(read.read, allowed)
+    elif isinstance(read, JoinedReader):
+        for part in read.readers:
+            let_wait(part, allowed)
+    elif tell := getattr(read, "waits", None):
+        tell(allowed)
