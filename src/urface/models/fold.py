@@ -26,7 +26,7 @@ def folded(model: URFace) -> URFace:
     network._modules = dict(model._modules)
     if isinstance(model.backbone, IResNet):
         network._modules["backbone"] = _folded_backbone(model.backbone)
-    network.training = False  # eval() would reach into what is shared
+    network.training = False  # to call its eval would reach what is shared
     return network
 
 
