@@ -167,7 +167,10 @@ def _finish(
         shutil.rmtree(final)
     os.rename(temporary, final)
     sync_directory(final.parent)
-    for old in _steps(final.parent)[:-KEEP]:
+    # Steps beyond this one were passed over as damaged, or the run would be further.
+    names = _steps(final.parent)
+    place = names.index(final.name) + 1
+    for old in names[: max(0, place - KEEP)] + names[place:]:
         shutil.rmtree(final.parent / old)
 
 
