@@ -121,7 +121,7 @@ def first_alone(work: Callable[[], Made]) -> Made:
 
 
 def on_first(work: Callable[[], Made]) -> Made:
-    """What ``work()`` gave on rank 0, which alone does it: a small plain value. Where it failed, all raise."""
+    """What ``work()`` gave on rank 0, which alone does it: a plain value. Where it failed, all raise."""
     made: Made = broadcast_object(together(lambda: work() if rank() == 0 else None))
     return made
 

@@ -218,3 +218,6 @@ def test_what_a_resumed_run_may_change_is_where_it_runs(tmp_path: Path, settings
     moved = replace(plan.run, log_every=7, threads=2)
     assert isinstance(moved, RunSettings)
     train(replace(plan, run=moved), progress=False)
+    (tmp_path / "model.safetensors").unlink()  # on to the checkpoint
+    roomier = replace(plan.data, corrupt_share=0.5, cache_gigabytes=0.0, workers=1)
+    train(replace(plan, data=roomier), progress=False)

@@ -99,7 +99,7 @@ def parameter_names(trained: Trained) -> dict[int, str]:
 
 # What a resumed run may change without being another run.
 FREE = {
-    "data": {"workers"},
+    "data": {"workers", "corrupt_share", "cache_gigabytes"},
     "run": {
         *("device", "threads", "log_every", "checkpoint_every", "out"),
         *("channels_last", "compile", "fused", "recompute"),  # the same numbers up to rounding
