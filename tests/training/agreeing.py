@@ -19,6 +19,9 @@ import numpy as np
 import torch
 
 from training.forked import plan, said, together
+from urface.data.decode import encode_png
+from urface.data.frames import Frames
+from urface.data.source import build_source
 from urface.training.diagnosis import BrokenStep, stop_not_finite
 from urface.training.rollback import FILE, MOST, leave_out
 from urface.training.train import train
@@ -44,6 +47,17 @@ def broken_step() -> BrokenStep:
     )
 
 
+def corrupt(rank: int) -> list[list[str]]:
+    """What each rank knows of after image 1 + 2 rank was met on it, and what all know together."""
+    keys = [f"p/{number}.png" for number in range(6)]
+    good = encode_png(np.zeros((8, 8, 3), np.uint8))
+    source = build_source("made up", keys, ["p"] * 6, lambda n: good[:-9] if n % 2 else good)
+    frames = Frames(source, 8, 0.9, progress=False)
+    frames.get(1 + 2 * rank)
+    alone = sorted(frames.corrupt)
+    return [alone, list(frames.join_corrupt()), sorted(frames.corrupt)]
+
+
 def work(rank: int) -> dict[str, Any]:
     folder = where / "run"
     settings = plan(folder, faces, 3)
@@ -53,6 +67,7 @@ def work(rank: int) -> dict[str, Any]:
         "missing": said(lambda: train(nowhere, progress=False)),
         "diagnosis": said(lambda: stop_not_finite(settings.run, broken_step())),
         "rollbacks": rollbacks(folder, rank),
+        "corrupt": corrupt(rank),
     }
 
 

@@ -45,3 +45,8 @@ def test_a_diagnosis_that_one_rank_cannot_write_is_an_error_on_all(found: Said) 
 
 def test_the_last_rollback_is_allowed_or_refused_on_all_ranks_alike(found: Said) -> None:
     assert [rank["rollbacks"] for rank in found] == [[True, False]] * 2
+
+
+def test_corrupt_images_that_any_rank_met_are_known_to_all(found: Said) -> None:
+    both = ["p/1.png", "p/3.png"]
+    assert [rank["corrupt"] for rank in found] == [[[key], both, both] for key in both]

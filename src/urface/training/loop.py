@@ -63,7 +63,7 @@ def train_embedding(
     trained = Trained(model, prototypes, optimizer, decorrelation)
     sampler = epoch_sampler(settings, frames)
     steps = max(1, round(settings.optim.epochs * sampler.steps_per_epoch))
-    first, before = resume(settings, trained)
+    first, before = resume(settings, trained, frames)
     plan = planned(out, STAGE, first, steps)
     spikes = SpikeWatch(out, STAGE)
     network: nn.Module = model

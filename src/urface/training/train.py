@@ -167,13 +167,14 @@ def _finish(
     progress: bool,
 ) -> None:
     """Write the model file, rank 0 alone."""
+    corrupt = frames.join_corrupt()
     if distributed.rank() == 0:
-        if frames.corrupt and progress:
-            print(f"{len(frames.corrupt)} images could not be decoded", file=sys.stderr)
+        if corrupt and progress:
+            print(f"{len(corrupt)} images could not be decoded", file=sys.stderr)
         facts = {
             "identities": len(source.identities),
             "images": len(source),
-            "corrupt": frames.corrupt,
+            "corrupt": corrupt,
             "steps": steps,
             "seconds": round(seconds, 1),
             "machine": machine(),
