@@ -186,12 +186,23 @@ def load_latest(folder: Path) -> Checkpoint | None:
     return None
 
 
-def _load(path: Path, rank: int = 0, ranks: int = 1) -> Checkpoint:
+def newest_values(folder: Path) -> dict[str, Any] | None:
+    """The plain values of the newest checkpoint whose manifest is whole; its tensors are not looked at."""
+    for name in _steps(folder)[::-1] if folder.is_dir() else []:
+        try:
+            values: dict[str, Any] = _manifest(folder / name)["values"]
+            return values
+        except (OSError, ValueError, KeyError):
+            continue
+    return None
+
+
+def _manifest(path: Path) -> dict[str, Any]:
     text = (path / MANIFEST).read_bytes()
     seal = (path / SEAL).read_bytes() if (path / SEAL).is_file() else None
     if seal is not None and seal != hashlib.sha256(text).hexdigest().encode():
         raise ValueError(f"{MANIFEST} is not what was written")
-    manifest = json.loads(text)
+    manifest: dict[str, Any] = json.loads(text)
     if manifest["format"] != FORMAT:
         raise UserError(
             f"{path}: its format is {manifest['format']}, this urface reads {FORMAT}: go on with the "
@@ -199,6 +210,11 @@ def _load(path: Path, rank: int = 0, ranks: int = 1) -> Checkpoint:
         )
     if seal is None:
         raise ValueError(f"{SEAL} is missing")
+    return manifest
+
+
+def _load(path: Path, rank: int = 0, ranks: int = 1) -> Checkpoint:
+    manifest = _manifest(path)
     if path.name != _name(manifest["step"]):
         raise ValueError(f"it holds step {manifest['step']}")
     for name, known in sorted(manifest["files"].items())[rank::ranks]:
