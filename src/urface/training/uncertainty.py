@@ -114,7 +114,7 @@ def train_branch(
     out = Path(settings.run.out)
     first, before = resume(settings, head, optimizer, frozen, env, frames)
     todo = planned(out, STAGE, first, plan.steps)
-    watch = SpikeWatch(out, STAGE)
+    watch = SpikeWatch(out, STAGE, first)
 
     def again(images: Tensor) -> list[Tensor]:
         return [model.log_variance(model.trunk(images))]
@@ -171,6 +171,7 @@ def train_branch(
                 spent = before + time.monotonic() - clock
                 save(settings, head, optimizer, frozen, done, spent, env, frames)
             if stop:
+                watch.look()
                 raise StopRequested(
                     f"stopped by a signal at step {done} of {STAGE}; run again to go on"
                 )
