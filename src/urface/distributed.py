@@ -16,6 +16,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from urface.derivatives import first_derivative
+from urface.types import UserError
 
 Made = TypeVar("Made")
 TIMEOUT = 600.0  # seconds
@@ -83,13 +84,45 @@ def barrier() -> None:
         dist.barrier()
 
 
+def together(work: Callable[[], Made]) -> Made:
+    """What ``work`` gave on this rank; where it failed on one, all raise: none waits for one that ended.
+
+    OSError with the file on the rank that met it, UserError elsewhere.
+    """
+    problem: Exception | None = None
+    made: Made | None = None
+    try:
+        made = work()
+    except (OSError, UserError) as error:
+        problem = error
+    said = None
+    if isinstance(problem, OSError):
+        what = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
+        said = f"rank {rank()} failed: {what}"
+    elif problem is not None:
+        said = str(problem)
+    everyones = gather_objects(said)
+    if problem is not None:
+        raise problem
+    for other in everyones:
+        if other is not None:
+            raise UserError(other)
+    return made  # type: ignore[return-value]
+
+
 def first_alone(work: Callable[[], Made]) -> Made:
-    """``work()`` on every rank, on rank 0 before the others: what it leaves on disk is made once."""
-    if rank() > 0:
-        barrier()
-    made = work()
-    if rank() == 0:
-        barrier()
+    """``work()`` on every rank, on rank 0 before the others: what it leaves on disk is made once.
+
+    Where it failed on one, all raise.
+    """
+    first = together(lambda: work() if rank() == 0 else None)
+    later = together(lambda: work() if rank() > 0 else None)
+    return first if first is not None else later  # type: ignore[return-value]
+
+
+def on_first(work: Callable[[], Made]) -> Made:
+    """What ``work()`` gave on rank 0, which alone does it: a plain value. Where it failed, all raise."""
+    made: Made = broadcast_object(together(lambda: work() if rank() == 0 else None))
     return made
 
 

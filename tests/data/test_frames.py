@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,3 +93,22 @@ def test_threads_see_the_same_frames_and_count_a_corrupt_image_once() -> None:
         places = list(pool.map(lambda i: frames.get(i % 10)[1], range(80)))
     assert places == [0, 1, 2, 5, 5, 5, 6, 7, 8, 0] * 8
     assert len(frames.corrupt) == 3
+
+
+def test_what_an_earlier_life_met_is_counted_and_not_written_again(tmp_path: Path) -> None:
+    log = tmp_path / "corrupt.jsonl"
+    faces = source({1, 3, 5})
+    first = Frames(faces, 8, 0.25, progress=False, corrupt_log=log)
+    first.get(1)
+    with open(log, "a") as file:
+        file.write('{"image": "p1/')  # a kill
+    again = Frames(faces, 8, 0.25, progress=False, corrupt_log=log)
+    again.restore_corrupt({**first.join_corrupt(), "of another set": "?"})
+    assert set(again.join_corrupt()) == {"p0/1.png"}
+    assert again.get(1)[1] == 2
+    assert again.get(3)[1] == 4
+    with pytest.raises(UserError, match=r"3 of 10 images"):
+        again.get(5)
+    # The control, a life that forgets, does not stop; it too writes none again.
+    assert Frames(faces, 8, 0.25, progress=False, corrupt_log=log).get(5)[1] == 6
+    assert [log.read_text().count(f'/{n}.png"') for n in (1, 3, 5)] == [1, 1, 1]

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +16,11 @@ import pytest
 
 from reproduce.conftest import Plan
 from urface.models.files import load_model
+from urface.reproduce import side_by_side
 from urface.reproduce.grid import plans
 from urface.reproduce.rows import chosen
 from urface.reproduce.side_by_side import Job, train_side_by_side
+from urface.training.signals import StopRequested, Termination
 from urface.training.train import train
 from urface.types import UserError
 
@@ -61,6 +65,26 @@ def test_a_training_that_fails_is_named_and_stops_the_rest(
     with pytest.raises(UserError, match="cosface_seed0 ended with 2"):
         train_side_by_side(broken, 2, progress=False)
     assert "nowhere: nothing there" in capfd.readouterr().err
+
+
+def test_the_trainings_have_the_time_to_save_that_they_were_given(
+    plan: Plan, people: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = jobs_of(plan, people[0], tmp_path, "cosface", "confidence")
+    for seconds, (name, (settings, embedding)) in zip((20.0, 200.0), jobs.items(), strict=False):
+        jobs[name] = replace(settings, run=replace(settings.run, stop_seconds=seconds)), embedding
+    given: list[float] = []
+
+    @contextmanager
+    def stopped(seconds: float = 30.0) -> Iterator[Termination]:
+        given.append(seconds)
+        yield Termination(True)
+
+    monkeypatch.setattr(side_by_side, "catch_termination", stopped)
+    monkeypatch.setattr(side_by_side, "_ready", lambda job: False)
+    with pytest.raises(StopRequested):
+        train_side_by_side(jobs, 2, progress=False)
+    assert given[0] > 200
 
 
 SCRIPT = """

@@ -36,6 +36,19 @@ def test_only_the_newest_two_are_kept_and_nothing_half_written_stays(tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step_00000003", "step_00000004"]
 
 
+def test_damaged_ones_that_were_passed_over_do_not_count_among_those_kept(tmp_path: Path) -> None:
+    whole = save(tmp_path, 10).rename(tmp_path / "aside")
+    for step in (20, 30):
+        (save(tmp_path, step) / "state.safetensors").write_bytes(b"")
+    whole.rename(tmp_path / "step_00000010")
+    for step, kept in ((12, [10, 12]), (14, [12, 14])):
+        found = checkpoint.load_latest(tmp_path)
+        assert found is not None
+        assert found.step == kept[0]
+        save(tmp_path, step)
+        assert sorted(tmp_path.iterdir()) == [tmp_path / f"step_{one:08d}" for one in kept]
+
+
 def damaged(files: list[Path], trial: int, random: np.random.Generator) -> tuple[Path, bytes]:
     """One flipped bit or a cut in one of ``files``, which is changed; the file and what it was."""
     file = files[trial % len(files)]

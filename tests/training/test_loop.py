@@ -218,3 +218,22 @@ def test_what_a_resumed_run_may_change_is_where_it_runs(tmp_path: Path, settings
     moved = replace(plan.run, log_every=7, threads=2)
     assert isinstance(moved, RunSettings)
     train(replace(plan, run=moved), progress=False)
+    (tmp_path / "model.safetensors").unlink()  # on to the checkpoint
+    roomier = replace(plan.data, corrupt_share=0.5, cache_gigabytes=0.0, workers=1)
+    train(replace(plan, data=roomier), progress=False)
+
+
+def test_a_refused_run_leaves_the_settings_of_the_one_before(
+    tmp_path: Path, settings: Settings
+) -> None:
+    plan = settings(tmp_path, epochs=1, uncertainty=2)
+    train(plan, progress=False)
+    (tmp_path / "model.safetensors").unlink()
+    written = (tmp_path / "settings.json").read_text()
+    for other in (
+        replace(plan, optim=replace(plan.optim, learning_rate=0.5)),
+        replace(plan, uncertainty=replace(plan.uncertainty, learning_rate=0.5)),
+    ):
+        with pytest.raises(UserError, match=r"learning_rate 0.0\d+, not 0.5"):
+            train(other, progress=False)
+        assert (tmp_path / "settings.json").read_text() == written

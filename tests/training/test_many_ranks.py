@@ -56,7 +56,7 @@ def test_a_fault_on_one_rank_stops_both_with_its_name_and_keeps_the_checkpoint(
         assert rank["left"] == 0
     assert found[0]["disk"][:2] == [
         "UserError",
-        f"rank 1 could not save: {tmp_path}/disk/checkpoints/.step_00000010.tmp/"
+        f"rank 1 failed: {tmp_path}/disk/checkpoints/.step_00000010.tmp/"
         "rank_00001.safetensors: No space left on device",
     ]
     assert found[1]["disk"][0] == "OSError"

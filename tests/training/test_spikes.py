@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from training.conftest import Settings
+from training.steps import Recorded
+from urface.config import ModelSettings
 from urface.training.spikes import FEWEST, SpikeDetector, SpikeWatch
 
 STEPS = 20_000
@@ -138,3 +142,32 @@ def test_an_alert_is_counted_written_and_told_once_and_stops_nothing(
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
     assert said[0].startswith("alert: loss 64.97 at step 150 of embedding")
+
+
+def test_a_resumed_run_cuts_the_alerts_of_its_own_stage_that_come_again(tmp_path: Path) -> None:
+    alerts = [("embedding", 90), ("embedding", 140), ("uncertainty", 140)]
+    path = tmp_path / "alerts.jsonl"
+    lines = [json.dumps({"stage": stage, "step": step}) + "\n" for stage, step in alerts]
+    path.write_text("".join(lines))
+    SpikeWatch(tmp_path, "embedding", 100)
+    assert path.read_text() == lines[0] + lines[2]
+    SpikeWatch(tmp_path, "uncertainty", 140)
+    assert path.read_text() == lines[0] + lines[2]
+
+
+@pytest.mark.parametrize("at", [1, 4 + 1])
+def test_the_last_losses_before_a_signal_are_judged(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """``at`` is the step that the signal comes in, of stage one or of stage two."""
+    plan = settings(
+        tmp_path,
+        epochs=4 / 6,
+        uncertainty=4,
+        model=ModelSettings("tiny", 64, 66, 32, 4, 16.0, (1.0, 64.0)),
+    )
+    plan = replace(plan, run=replace(plan.run, log_every=100))
+    monkeypatch.setattr(SpikeDetector, "limit", lambda _: -100.0)  # every first loss is a spike
+    assert not Recorded().train(plan, at)
+    told = [json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines()]
+    assert [line["stage"] for line in told] == ["embedding", "uncertainty"][: 1 + at // 4]

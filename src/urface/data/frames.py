@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from urface import distributed
 from urface.data.corrupt import CorruptImages
 from urface.data.decode import DecodeError, resize_image
 from urface.data.meshes import Meshes
@@ -77,6 +78,16 @@ class Frames:
     def corrupt(self) -> dict[str, str]:
         """The images met so far that cannot be decoded: key -> reason."""
         return self._corrupt.found
+
+    def restore_corrupt(self, known: dict[str, str]) -> None:
+        """Take ``known`` as met: what `join_corrupt` gave in an earlier life of this run."""
+        self._corrupt.restore(known)
+
+    def join_corrupt(self) -> dict[str, str]:
+        """The corrupt images that any rank met, which all then know, by key; every rank calls this."""
+        for known in distributed.gather_objects(self._corrupt.known()):
+            self._corrupt.restore(known)
+        return dict(sorted(self._corrupt.known().items()))
 
     def get(self, index: int) -> tuple[np.ndarray, int]:
         """The frame at ``index`` and where it came from: ``index``, or the next that can be decoded."""

@@ -102,7 +102,7 @@ def fixed(values: dict[str, Any]) -> dict[str, Any]:
     """The settings that one reproduction keeps from its first run to its last."""
     kept = {name: value for name, value in values.items() if name not in (*FREE, "out")}
     settings = dict(kept["settings"])
-    for group, free in (("run", FREE_OF_RUN["run"]), ("data", {"train"})):
+    for group, free in (("run", FREE_OF_RUN["run"]), ("data", {"train", *FREE_OF_RUN["data"]})):
         part = settings[group]
         settings[group] = {name: value for name, value in part.items() if name not in free}
     return {**kept, "settings": settings}

@@ -22,6 +22,7 @@ from urface.training.signals import StopRequested, catch_termination
 from urface.training.train import MODEL, train
 from urface.types import UserError
 
+MORE = 10.0  # seconds that all trainings have beyond the longest run.stop_seconds
 LOOK_EVERY = 0.5  # seconds between two looks for a signal
 Job = tuple[TrainSettings, Path | None]
 
@@ -39,7 +40,9 @@ def train_side_by_side(jobs: dict[str, Job], at_once: int, progress: bool) -> No
     context = multiprocessing.get_context("spawn")
     bar = tqdm(total=len(jobs), desc="trainings", unit="", disable=not progress)
     bar.update(len(jobs) - len(waiting))
-    with bar, catch_termination() as termination:
+    # Past what each training allows itself to save in, or this process would end before them.
+    patience = max((job[0].run.stop_seconds for job in jobs.values()), default=0.0) + MORE
+    with bar, catch_termination(patience) as termination:
         try:
             while waiting or running:
                 for name in [name for name, job in waiting.items() if _ready(job)]:

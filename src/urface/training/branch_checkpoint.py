@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from urface.config import TrainSettings, as_dict
+from urface.data.frames import Frames
 from urface.environment import Environment
 from urface.models.heads import ConfidenceHead
 from urface.models.output_branch import OutputBranch
@@ -27,12 +28,18 @@ def save(
     step: int,
     seconds: float,
     env: Environment,
+    frames: Frames | None = None,
 ) -> None:
     """Write a checkpoint of the branch alone, from which `resume` goes on as if nothing had happened."""
     tensors = {f"head/{name}": value for name, value in head.state_dict().items()}
     tensors |= checkpoint.optimizer_tensors(optimizer, head_names(head))
     tensors |= checkpoint.random_states(env.device)
-    values = {"settings": as_dict(settings), "frozen": frozen, "seconds": seconds}
+    values = {
+        "settings": as_dict(settings),
+        "frozen": frozen,
+        "corrupt": frames.join_corrupt() if frames is not None else {},
+        "seconds": seconds,
+    }
     checkpoint.save(Path(settings.run.out) / FOLDER, step, tensors, {}, values)
 
 
@@ -42,6 +49,7 @@ def resume(
     optimizer: torch.optim.Optimizer,
     frozen: str,
     env: Environment,
+    frames: Frames | None = None,
 ) -> tuple[int, float]:
     """Load the newest whole checkpoint of this stage, if any; the step to go on with, and its seconds.
 
@@ -60,6 +68,8 @@ def resume(
     head.load_state_dict(state)
     checkpoint.restore_optimizer(optimizer, head_names(head), found.shared)
     checkpoint.restore_random_states(found.shared, env.device)
+    if frames is not None:
+        frames.restore_corrupt(found.values.get("corrupt", {}))
     return found.step, float(found.values["seconds"])
 
 

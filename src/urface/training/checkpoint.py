@@ -16,11 +16,10 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -29,6 +28,7 @@ from torch import Tensor
 
 from urface import distributed
 from urface.atomic import make_folder, sync_directory, write_chunks
+from urface.distributed import together
 from urface.training.tensor_file import write_tensors
 from urface.types import UserError
 
@@ -36,8 +36,6 @@ KEEP = 2
 FORMAT = "urface-checkpoint-2"
 MANIFEST, SEAL, STATE = "manifest.json", "manifest.sha256", "state.safetensors"
 SLACK = 1 << 20  # bytes beside the tensors: headers, manifest, the folder itself
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -98,35 +96,15 @@ def save(
     needed = sum(sizes) + sum(tensor.nbytes for tensor in shared.values()) + SLACK
     alone = distributed.rank() == 0
     try:
-        _together(lambda: _prepare(folder, temporary, needed) if alone else None)
-        parts = _together(lambda: write_tensors(temporary / _part(distributed.rank()), own))
-        _together(lambda: _finish(temporary, final, step, parts, shared, values) if alone else None)
+        together(lambda: _prepare(folder, temporary, needed) if alone else None)
+        mine = together(lambda: write_tensors(temporary / _part(distributed.rank()), own))
+        parts = distributed.gather_objects(mine)
+        together(lambda: _finish(temporary, final, step, parts, shared, values) if alone else None)
     except Exception:
         if alone:
             shutil.rmtree(temporary, ignore_errors=True)
         raise
     return final
-
-
-def _together(work: Callable[[], Found]) -> list[Found]:
-    """What ``work`` gave on each rank; where it failed on one, all raise: none waits for one that ended."""
-    mine: Exception | None = None
-    found: Found | None = None
-    try:
-        found = work()
-    except (OSError, UserError) as error:
-        mine = error
-    said = None
-    if mine is not None:
-        named = isinstance(mine, OSError) and mine.filename
-        said = f"{mine.filename}: {mine.strerror}" if named else str(mine)  # type: ignore[attr-defined]
-    everyones = distributed.gather_objects((found, said))
-    if mine is not None:
-        raise mine
-    for rank, (_, problem) in enumerate(everyones):
-        if problem is not None:
-            raise UserError(f"rank {rank} could not save: {problem}")
-    return [found for found, _ in everyones]
 
 
 def _prepare(folder: Path, temporary: Path, needed: int) -> None:
@@ -167,7 +145,10 @@ def _finish(
         shutil.rmtree(final)
     os.rename(temporary, final)
     sync_directory(final.parent)
-    for old in _steps(final.parent)[:-KEEP]:
+    # Steps beyond this one were passed over as damaged, or the run would be further.
+    names = _steps(final.parent)
+    place = names.index(final.name) + 1
+    for old in names[: max(0, place - KEEP)] + names[place:]:
         shutil.rmtree(final.parent / old)
 
 
@@ -205,12 +186,23 @@ def load_latest(folder: Path) -> Checkpoint | None:
     return None
 
 
-def _load(path: Path, rank: int = 0, ranks: int = 1) -> Checkpoint:
+def newest_values(folder: Path) -> dict[str, Any] | None:
+    """The plain values of the newest checkpoint whose manifest is whole; its tensors are not looked at."""
+    for name in _steps(folder)[::-1] if folder.is_dir() else []:
+        try:
+            values: dict[str, Any] = _manifest(folder / name)["values"]
+            return values
+        except (OSError, ValueError, KeyError):
+            continue
+    return None
+
+
+def _manifest(path: Path) -> dict[str, Any]:
     text = (path / MANIFEST).read_bytes()
     seal = (path / SEAL).read_bytes() if (path / SEAL).is_file() else None
     if seal is not None and seal != hashlib.sha256(text).hexdigest().encode():
         raise ValueError(f"{MANIFEST} is not what was written")
-    manifest = json.loads(text)
+    manifest: dict[str, Any] = json.loads(text)
     if manifest["format"] != FORMAT:
         raise UserError(
             f"{path}: its format is {manifest['format']}, this urface reads {FORMAT}: go on with the "
@@ -218,6 +210,11 @@ def _load(path: Path, rank: int = 0, ranks: int = 1) -> Checkpoint:
         )
     if seal is None:
         raise ValueError(f"{SEAL} is missing")
+    return manifest
+
+
+def _load(path: Path, rank: int = 0, ranks: int = 1) -> Checkpoint:
+    manifest = _manifest(path)
     if path.name != _name(manifest["step"]):
         raise ValueError(f"it holds step {manifest['step']}")
     for name, known in sorted(manifest["files"].items())[rank::ranks]:

@@ -78,7 +78,7 @@ def stop_not_finite(run: RunSettings, broken: BrokenStep) -> None:
         "batch": named(list(range(len(batch.index)))),
     }
     path = out / f"diagnosis_rank{rank}.json"
-    write_atomic(path, json.dumps(report, indent=1))
+    distributed.together(lambda: write_atomic(path, json.dumps(report, indent=1)))
     names = [name for name, value in values.items() if not abs(value) < float("inf")]
     # A gradient that is not finite reaches every image of the batch where the loss itself is.
     culprits = next((some for some in at_fault.values() if 0 < len(some) < len(batch.index)), [])
@@ -91,7 +91,6 @@ def stop_not_finite(run: RunSettings, broken: BrokenStep) -> None:
     advice = "a lower optim.learning_rate or optim.confidence_factor usually helps"
     if run.on_non_finite == "rollback":
         if leave_out(out, broken.stage, broken.step):
-            distributed.barrier()
             raise RolledBack(f"{said}. See {where}; run again to go on without that step")
         advice = f"it would be the {MOST + 1}th rollback, so the batch is not to blame; {advice}"
     raise TrainingStopped(f"{said}. See {where}; {advice}")

@@ -30,9 +30,7 @@ class Log:
             return
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "log.jsonl"
-        kept = [line for line in read_log(path) if line["stage"] != stage or line["step"] <= first]
-        # Not in place: a kill in the middle would take the record of the whole run with it.
-        write_atomic(path, "".join(json.dumps(line) + "\n" for line in kept))
+        cut_log(path, stage, first)
         self._file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 closed in __exit__
         from torch.utils.tensorboard.writer import SummaryWriter
 
@@ -62,13 +60,22 @@ class Log:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log.jsonl; a last line that a kill cut short is left out."""
+    """The lines of a log.jsonl; what is none, as a last line that a kill cut short, is left out."""
     if not path.is_file():
         return []
     lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_bytes().splitlines():
         try:
-            lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+            line = json.loads(text.decode())
+        except ValueError:  # neither JSON nor UTF-8
+            continue
+        if isinstance(line, dict) and "stage" in line and isinstance(line.get("step"), int):
+            lines.append(line)
     return lines
+
+
+def cut_log(path: Path, stage: str, first: int) -> None:
+    """Cut off what a killed run wrote into ``path`` of ``stage`` past step ``first``."""
+    kept = [line for line in read_log(path) if line["stage"] != stage or line["step"] <= first]
+    # Not in place: a kill in the middle would take the record of the whole run with it.
+    write_atomic(path, "".join(json.dumps(line) + "\n" for line in kept))

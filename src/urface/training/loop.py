@@ -63,9 +63,9 @@ def train_embedding(
     trained = Trained(model, prototypes, optimizer, decorrelation)
     sampler = epoch_sampler(settings, frames)
     steps = max(1, round(settings.optim.epochs * sampler.steps_per_epoch))
-    first, before = resume(settings, trained)
+    first, before = resume(settings, trained, frames)
     plan = planned(out, STAGE, first, steps)
-    spikes = SpikeWatch(out, STAGE)
+    spikes = SpikeWatch(out, STAGE, first)
     network: nn.Module = model
     if distributed.world_size() > 1:
         network = DistributedDataParallel(model)
@@ -148,6 +148,7 @@ def train_embedding(
                 spent = before + time.monotonic() - clock
                 save(settings, trained, done, frames, spent)
             if stop:
+                spikes.look()
                 raise StopRequested(f"stopped by a signal at step {done}; run again to go on")
     return steps, before + time.monotonic() - clock
 

@@ -48,13 +48,13 @@ def save(
     values: dict[str, Any] = {
         "settings": as_dict(settings),
         "classes": prototypes.classes,
-        "corrupt": frames.corrupt,
+        "corrupt": frames.join_corrupt(),
         "seconds": seconds,
     }
     checkpoint.save(Path(settings.run.out) / "checkpoints", step, shared, own, values)
 
 
-def resume(settings: TrainSettings, trained: Trained) -> tuple[int, float]:
+def resume(settings: TrainSettings, trained: Trained, frames: Frames) -> tuple[int, float]:
     """Load the newest whole checkpoint, if any; the step to go on with and the seconds spent so far.
 
     The prototypes of all ranks are joined and cut anew, so that the number of ranks may change.
@@ -79,6 +79,7 @@ def resume(settings: TrainSettings, trained: Trained) -> tuple[int, float]:
         trained.decorrelation.classifier.load_state_dict(part_of(found.shared, "classifier/"))
         checkpoint.restore_optimizer(trained.decorrelation.optimizer, names, found.shared)
     checkpoint.restore_random_states(found.shared, prototypes.weight.device)
+    frames.restore_corrupt(found.values["corrupt"])
     return found.step, float(found.values["seconds"])
 
 
@@ -99,7 +100,7 @@ def parameter_names(trained: Trained) -> dict[int, str]:
 
 # What a resumed run may change without being another run.
 FREE = {
-    "data": {"workers"},
+    "data": {"workers", "corrupt_share", "cache_gigabytes"},
     "run": {
         *("device", "threads", "log_every", "checkpoint_every", "out"),
         *("channels_last", "compile", "fused", "recompute"),  # the same numbers up to rounding

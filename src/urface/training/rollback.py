@@ -42,19 +42,25 @@ class Plan:
 
 def planned(folder: Path, stage: str, first: int, total: int) -> Plan:
     """The plan of a run in ``folder`` that goes on with ``first``; every rank calls this."""
-    known = distributed.broadcast_object(_read(folder).get(stage, []))
+    known = distributed.on_first(lambda: _read(folder).get(stage, []))
     return Plan(first, total, tuple(sorted(known)))
 
 
 def leave_out(folder: Path, stage: str, step: int) -> bool:
-    """Write down that ``step`` is to be skipped. False, and nothing written, where there are too many."""
-    known = _read(folder)
-    if sum(map(len, known.values())) >= MOST:
-        return False
-    if distributed.rank() == 0:
+    """Write down that ``step`` is to be skipped. False, and nothing written, where there are too many.
+
+    Every rank calls this; rank 0 alone reads and writes, so that all have one answer.
+    """
+
+    def write() -> bool:
+        known = _read(folder)
+        if sum(map(len, known.values())) >= MOST:
+            return False
         known.setdefault(stage, []).append(step)
         write_atomic(folder / FILE, json.dumps(known))
-    return True
+        return True
+
+    return distributed.on_first(write)
 
 
 def _read(folder: Path) -> dict[str, list[int]]:

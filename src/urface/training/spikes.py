@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from urface import distributed
+from urface.training.logs import cut_log
 
 WINDOW, FEWEST, LIMIT = 500, 100, 6.0
 TO_SIGMA = 1.349  # the interquartile range of a normal distribution, in sigmas
@@ -57,18 +58,23 @@ class SpikeWatch:
     """Looks at every step's loss, and writes alerts to alerts.jsonl and stderr; it stops nothing.
 
     Losses are kept where they are and fetched together by `look`, at the steps that are logged, so that
-    a GPU is not waited for in between.
+    a GPU is not waited for in between. A run that goes on after step ``first`` cuts off what is told of
+    later ones; the losses before are not known to it, so it is blind for the first ``FEWEST``.
     """
 
-    def __init__(self, folder: Path, stage: str) -> None:
+    def __init__(self, folder: Path, stage: str, first: int = 0) -> None:
         self.count = 0
         self._stage = stage
         self._path = folder / "alerts.jsonl"
         self._detector = SpikeDetector()
         self._waiting: list[tuple[int, Tensor]] = []
+        if distributed.rank() == 0 and self._path.is_file():
+            cut_log(self._path, stage, first)
 
     def note(self, step: int, loss: Tensor) -> None:
-        """The loss, a scalar, of ``step``; the same on all ranks, so that rank 0 alone keeps it."""
+        """The loss, a scalar, of ``step``. Rank 0 alone keeps its own: in stage one that is the same on
+        all ranks, in stage two it is of rank 0's pairs alone, which spares an exchange a step.
+        """
         if distributed.rank() == 0:
             self._waiting.append((step, loss.detach()))
 

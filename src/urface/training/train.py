@@ -20,6 +20,9 @@ from urface.environment import Environment, environment, machine, placed, take_o
 from urface.models.files import load_model, save_model
 from urface.models.iresnet import recompute_blocks
 from urface.models.urface import URFace, build_urface
+from urface.training import checkpoint
+from urface.training.branch_checkpoint import FOLDER as BRANCHES
+from urface.training.branch_checkpoint import check_same_stage
 from urface.training.diagnosis import RolledBack
 from urface.training.loop import train_embedding
 from urface.training.resume import check_same_settings
@@ -88,6 +91,19 @@ def train(
         return _train(settings, source, out, progress, embedding)
 
 
+def keep_settings(settings: TrainSettings) -> None:
+    """Write settings.json into run.out, unless checkpoints there were trained otherwise: a UserError."""
+    out = Path(settings.run.out)
+    first = checkpoint.newest_values(out / "checkpoints")
+    second = checkpoint.newest_values(out / BRANCHES)
+    if first is not None:
+        check_same_settings(settings, first["settings"])
+    if second is not None:
+        check_same_stage(settings, second["settings"], out / BRANCHES)
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(out / "settings.json", json.dumps(as_dict(settings), indent=1))
+
+
 def prepared(model: URFace, settings: RunSettings, env: Environment) -> URFace:
     """``model`` on its device, in the memory format and compiled or recomputed as the settings say."""
     model.channels_last = settings.channels_last
@@ -108,10 +124,7 @@ def _train(
     embedding: Path | None = None,
 ) -> Path:
     env = environment(settings.run)
-    if distributed.rank() == 0:
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomic(out / "settings.json", json.dumps(as_dict(settings), indent=1))
-    distributed.barrier()
+    distributed.on_first(lambda: keep_settings(settings))
     frames = Frames(
         source,
         settings.model.frame_size,
@@ -167,13 +180,14 @@ def _finish(
     progress: bool,
 ) -> None:
     """Write the model file, rank 0 alone."""
+    corrupt = frames.join_corrupt()
     if distributed.rank() == 0:
-        if frames.corrupt and progress:
-            print(f"{len(frames.corrupt)} images could not be decoded", file=sys.stderr)
+        if corrupt and progress:
+            print(f"{len(corrupt)} images could not be decoded", file=sys.stderr)
         facts = {
             "identities": len(source.identities),
             "images": len(source),
-            "corrupt": frames.corrupt,
+            "corrupt": corrupt,
             "steps": steps,
             "seconds": round(seconds, 1),
             "machine": machine(),

@@ -79,7 +79,8 @@ def train_uncertainty(
             worker_count(settings.data.workers),
         )
 
-    return train_branch(settings, model, head, load, frames.source.keys, frozen, env, progress)
+    keys = frames.source.keys
+    return train_branch(settings, model, head, load, keys, frozen, env, progress, frames)
 
 
 def pair_sampler(settings: TrainSettings, labels: np.ndarray) -> PairSampler:
@@ -97,11 +98,13 @@ def train_branch(
     frozen: str,
     env: Environment,
     progress: bool = True,
+    frames: Frames | None = None,
 ) -> float:
     """Train ``head``, from which ``model`` has its variances; the seconds it took.
 
     ``load`` gives the batches of the steps that are to do, ``keys`` name their images, and ``frozen`` is
-    a digest of what is not trained: a checkpoint made beside other weights is refused.
+    a digest of what is not trained: a checkpoint made beside other weights is refused. ``frames`` are the
+    images, where there are any: their corrupt ones are kept in checkpoints.
     """
     plan = settings.uncertainty
     parameters = list(head.parameters())
@@ -109,9 +112,9 @@ def train_branch(
     # divided by the square root of their number, plain steps of this size moved almost nothing.
     optimizer = torch.optim.Adam(parameters, lr=plan.learning_rate)
     out = Path(settings.run.out)
-    first, before = resume(settings, head, optimizer, frozen, env)
+    first, before = resume(settings, head, optimizer, frozen, env, frames)
     todo = planned(out, STAGE, first, plan.steps)
-    watch = SpikeWatch(out, STAGE)
+    watch = SpikeWatch(out, STAGE, first)
 
     def again(images: Tensor) -> list[Tensor]:
         return [model.log_variance(model.trunk(images))]
@@ -166,8 +169,9 @@ def train_branch(
                 log.write(done, {**values, "alerts": watch.look()})
             if done % settings.run.checkpoint_every == 0 or done == todo.end or stop:
                 spent = before + time.monotonic() - clock
-                save(settings, head, optimizer, frozen, done, spent, env)
+                save(settings, head, optimizer, frozen, done, spent, env, frames)
             if stop:
+                watch.look()
                 raise StopRequested(
                     f"stopped by a signal at step {done} of {STAGE}; run again to go on"
                 )
