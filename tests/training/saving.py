@@ -213,4 +213,5 @@ if __name__ == "__main__":
         print(json.dumps(ended))
     else:
         sound = soak(where / "sound", number, sys.argv[4])
-        print(json.dumps([sound, soak(where / "leaking", number, sys.argv[4], leak=50_000)]))
+        leak = 50_000 if number > 1000 else 100_000
+        print(json.dumps([sound, soak(where / "leaking", number, sys.argv[4], leak)]))

@@ -132,7 +132,7 @@ def test_a_process_that_hangs_ends_in_time_after_a_signal() -> None:
 def test_memory_files_and_threads_stay_as_they_are_and_a_leak_shows(
     tmp_path: Path, faces_folder: Path
 ) -> None:
-    sound, leaking = run("soak", tmp_path, 300, faces_folder)
+    sound, leaking = run("soak", tmp_path, 150, faces_folder)
     assert sound["files"] == sound["threads"] == 0
     assert sound["megabytes"] < 1.5
     assert leaking["megabytes"] > 3
