@@ -45,8 +45,8 @@ def test_a_thousand_kills_while_sixteen_megabytes_are_saved(tmp_path: Path) -> N
     check_kills(tmp_path, 1000, 16)
 
 
-def check_terms(folder: Path, data: Path, count: int) -> None:
-    found = run("terms", folder, count, data)
+def check_stops(what: str, folder: Path, data: Path, count: int) -> None:
+    found = run(what, folder, count, data)
     assert len(found) == count
     for code, saved, logged, seconds in found:
         assert code == 143
@@ -57,7 +57,7 @@ def check_terms(folder: Path, data: Path, count: int) -> None:
 def test_ten_of_ten_runs_save_when_they_are_asked_to_end(
     tmp_path: Path, faces_folder: Path
 ) -> None:
-    check_terms(tmp_path, faces_folder, 10)
+    check_stops("terms", tmp_path, faces_folder, 10)
 
 
 @pytest.mark.slow
@@ -65,28 +65,19 @@ def test_ten_of_ten_runs_save_when_they_are_asked_to_end(
 def test_a_hundred_of_a_hundred_runs_save_when_they_are_asked_to_end(
     tmp_path: Path, faces_folder: Path
 ) -> None:
-    check_terms(tmp_path, faces_folder, 100)
-
-
-def check_twice(folder: Path, data: Path, count: int) -> None:
-    found = run("twice", folder, count, data)
-    assert len(found) == count
-    for code, saved, logged, seconds in found:
-        assert code == 143
-        assert saved == logged
-        assert seconds < 30
+    check_stops("terms", tmp_path, faces_folder, 100)
 
 
 def test_a_second_signal_does_not_cut_the_checkpoint_short(
     tmp_path: Path, faces_folder: Path
 ) -> None:
-    check_twice(tmp_path, faces_folder, 4)
+    check_stops("twice", tmp_path, faces_folder, 4)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_fifty_second_signals_cut_no_checkpoint_short(tmp_path: Path, faces_folder: Path) -> None:
-    check_twice(tmp_path, faces_folder, 50)
+    check_stops("twice", tmp_path, faces_folder, 50)
 
 
 IMPATIENT = """
