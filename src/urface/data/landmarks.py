@@ -71,13 +71,13 @@ class FaceFinder:
         """
         height, width = image.shape[:2]
         for share in (0.5, 0.0):
-            points = self._look(image, share)
+            points = self.look(image, share)
             if points is not None:
                 pose = estimate_pose(points * [width, height, width])
                 return Found(OK if is_near_frontal(pose) else TURNED, points, pose)
         return Found(NO_FACE, None, NOTHING)
 
-    def _look(self, image: np.ndarray, share: float) -> np.ndarray | None:
+    def look(self, image: np.ndarray, share: float) -> np.ndarray | None:
         """The mesh [478, 3] in shares of ``image``, looked for with ``share`` of its side around it."""
         height, width = image.shape[:2]
         side = max(height, width)
