@@ -16,8 +16,8 @@ from urface.variations.pose import is_near_frontal
 OK, NO_FACE, TURNED, UNDECODABLE = "ok", "no face", "not near-frontal", "undecodable"
 STATUSES = (OK, NO_FACE, TURNED, UNDECODABLE)
 INSTALL = (
-    "finding faces needs mediapipe: pip install absl-py attrs flatbuffers 'protobuf<5' && "
-    "pip install --no-deps mediapipe==0.10.21"
+    "finding faces needs mediapipe: `make setup-faces`, or pip install absl-py attrs flatbuffers "
+    "'protobuf<5' && pip install --no-deps mediapipe==0.10.21"
 )
 SIDE = 448  # pixels of the square picture that the detector is shown
 GREY = (127, 127, 127)

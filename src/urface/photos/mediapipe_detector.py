@@ -121,13 +121,14 @@ class MediapipeDetector:
         return values[:, :4] * side + [x, y, x, y], values[:, 4]
 
     def _mesh(self, photo: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """Box [4] and five points of the face in ``box``, in pixels of the photo; None where there is none."""
+        """Box [4] and five points of the face in ``box``, in the photo's pixels; None where there is none."""
         for around in AROUND:
             picture, x, y = square_around(photo, box, around)
             mesh = self._points(picture)
             if mesh is None:
                 continue
-            reach = np.concatenate([mesh[:POINTS].min(0), mesh[:POINTS].max(0)]) + [x, y, x, y]
+            corner = np.array([x, y])
+            reach = np.concatenate([mesh[:POINTS].min(0) + corner, mesh[:POINTS].max(0) + corner])
             if overlap(box, reach[None])[0] < ON_ITS_PLACE:  # its neighbour's
                 continue
             points = five_points(mesh)
@@ -137,7 +138,7 @@ class MediapipeDetector:
                 # Not the mesh of somebody else in the square.
                 if abs(other - points).max() < AGREE * (reach[2] - reach[0]):
                     points = (points + other) / 2
-            return reach, (points + [x, y]).astype(np.float32)
+            return reach, (points + corner).astype(np.float32)
         return None
 
     def _points(self, picture: np.ndarray) -> np.ndarray | None:
