@@ -10,7 +10,12 @@ from urface.photos.crop import crop_face
 from urface.photos.found import Detector, FoundFace, largest_first
 from urface.types import UserError
 
-TURNS = (0, 90, 270, 180)  # degrees clockwise; people hold cameras sideways more often than upside down
+TURNS = (
+    0,
+    90,
+    270,
+    180,
+)  # degrees clockwise; people hold cameras sideways more often than upside down
 SMALLEST = 16.0  # pixels: the side of the smallest box that is a face and not a guess
 
 

@@ -13,7 +13,7 @@ import numpy as np
 class FoundFace:
     """A face in a photo, in pixels of the photo.
 
-    box     [4] float32: x0, y0, x1, y1; it may reach beyond the photo
+    box     [4] float32: x0, y0, x1, y1; within the photo
     points  [5, 2] float32: eye at the face's image-left and image-right once it stands upright, tip of
             the nose, corners of the mouth left and right: the order of urface.template
     score   0..1, how sure the detector is that it is a face
@@ -25,8 +25,8 @@ class FoundFace:
 
     @property
     def size(self) -> float:
-        """The longer side of the box in pixels."""
-        return float(max(self.box[2] - self.box[0], self.box[3] - self.box[1]))
+        """The side of a square as large as the box, in pixels."""
+        return float(np.sqrt(np.prod(self.box[2:] - self.box[:2], dtype=np.float64)))
 
 
 class Detector(Protocol):
@@ -42,6 +42,16 @@ class Detector(Protocol):
         ...
 
 
+def inside(box: np.ndarray, photo: np.ndarray) -> np.ndarray | None:
+    """The part of ``box`` [4] that lies in ``photo``, float32; None where none does.
+
+    Sizes are then of what can be seen: a face that the edge cuts is no larger than its part.
+    """
+    height, width = photo.shape[:2]
+    cut = np.clip(box, 0, [width, height, width, height]).astype(np.float32)
+    return cut if cut[2] > cut[0] and cut[3] > cut[1] else None
+
+
 def overlap(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     """[N] intersection over union of a box [4] with ``others`` [N, 4]."""
     corner = np.maximum(box[:2], others[:, :2])
@@ -55,7 +65,7 @@ def overlap(box: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def each_once(boxes: np.ndarray, scores: np.ndarray, most: float) -> list[int]:
-    """Places of the boxes [N, 4] to keep, the surest first: none overlaps a surer one by more than ``most``."""
+    """Places of the boxes [N, 4] to keep, surest first: none overlaps a surer one by more than ``most``."""
     kept: list[int] = []
     for place in np.argsort(-scores, kind="stable"):
         if not kept or overlap(boxes[place], boxes[kept]).max() <= most:

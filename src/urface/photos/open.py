@@ -17,7 +17,10 @@ def open_detector(which: str | Path = "mediapipe") -> Detector:
     if str(which) == "mediapipe":
         from urface.photos.mediapipe_detector import MediapipeDetector
 
-        return MediapipeDetector()
+        try:
+            return MediapipeDetector()
+        except UserError as error:
+            raise UserError(f"{error}; aligned faces need no detector: --aligned") from None
     path = Path(which)
     if not path.is_file():
         raise UserError(f"{path}: no such file; a detector is mediapipe, or the path of an .onnx")
