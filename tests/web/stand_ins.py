@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,10 @@ import numpy as np
 
 from small_model import SETTINGS, pictures, small_model
 from urface.data.decode import encode_png
+from urface.decision import Decision, Point
 from urface.embedder import Embedder
 from urface.gallery import EnrolledPerson, Identification, Match, PersonTemplate
+from urface.metrics.calibration import ScoreCalibration
 from urface.photos import FoundFace
 from urface.scoring import fuse, score_matrix
 from urface.template import TEMPLATE
@@ -31,31 +32,16 @@ GALLERY_KEY = bytes(range(32))
 NO_RATE = Limits(requests_per_second=1e9, burst=10**9)
 
 
-@dataclass(frozen=True)
-class StandInPoint:
-    fmr: float
-    threshold: float
-    false_matches: int
-    impostor_pairs: int
-
-
-@dataclass
-class StandInDecision:
-    """Answers as urface.decision.Decision does, by numbers that fit nothing."""
-
-    method: str = "likelihood"
-    data: str = "made-up pairs"
-    demonstration: bool = True
-    unsure_above: float = 1e9
-    thresholds: list[StandInPoint] = field(
-        default_factory=lambda: [
-            StandInPoint(0.01, 10.0, 99, 10_000),
-            StandInPoint(0.001, 20.0, 9, 10_000),
-        ]
+def made_up_decision(unsure_above: float = 1e9) -> Decision:
+    """Numbers that were fitted on nothing."""
+    return Decision(
+        "likelihood",
+        (Point(0.01, 10.0, 99, 10_000), Point(0.001, 20.0, 9, 10_000)),
+        "made-up pairs",
+        unsure_above,
+        demonstration=True,
+        calibration=ScoreCalibration("logistic", 0.5, 100, 10_000, 0.2, -3.0),
     )
-
-    def probability(self, scores: Any) -> np.ndarray:
-        return np.asarray(1 / (1 + np.exp(-(np.asarray(scores) - 15.0) / 5.0)))
 
 
 class StandInGallery:
@@ -170,7 +156,7 @@ def service(
     workers: int = 1,
     **more: Any,
 ) -> Service:
-    decision = decision or StandInDecision()
+    decision = decision or made_up_decision()
     return Service(
         engine=Engine(embedder(), detector, workers, limits),
         decision=decision,

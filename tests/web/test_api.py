@@ -19,10 +19,10 @@ from urface.web.service import Service
 
 from .stand_ins import (
     CONSENT,
-    StandInDecision,
     client,
     embedder,
     images,
+    made_up_decision,
     photo,
     service,
 )
@@ -69,7 +69,7 @@ def test_the_same_photo_twice_is_a_match_and_says_at_which_rate():
 
 def test_a_face_above_the_calibrated_uncertainty_has_no_verdict():
     (answer,) = ask(
-        service(decision=StandInDecision(unsure_above=-1e9)), ("POST", "/v1/compare", PAIR)
+        service(decision=made_up_decision(-1e9)), ("POST", "/v1/compare", PAIR)
     )
     told = answer.json()
     assert told["verdict"] == "unsure"

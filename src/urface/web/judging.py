@@ -38,7 +38,7 @@ def face_answer(
         image=base64.b64encode(encode_png(resize_image(seen.image, SHOWN))).decode(),
         others=seen.others,
         uncertainty=rounded(uncertainty),
-        unsure=decision is not None and uncertainty > decision.unsure_above,
+        unsure=decision is not None and bool(decision.unsure(uncertainty)),
         variance=numbers(np.asarray(faces.sub_variance)[place]),
     )
 
@@ -54,9 +54,9 @@ def compare_answer(
     value = likelihood if method == "likelihood" else cosine
     told = [face_answer(face, faces, place, decision) for place, face in enumerate(seen)]
     points = sorted(decision.thresholds, key=lambda point: point.fmr) if decision else []
-    probability = (
-        float(np.asarray(decision.probability(np.array([value])))[0]) if decision else None
-    )
+    probability = None
+    if decision is not None and decision.has_probability:
+        probability = float(decision.probability(value))
     point = usual(points)
     verdict = verdict_of(value, point, any(face.unsure for face in told))
     return CompareAnswer(
@@ -104,15 +104,15 @@ def sentence(verdict: Verdict, probability: float | None, unsure: list[bool]) ->
         return f"Too unsure to say: {which} shows too little of the face.".replace(
             "photos shows", "photos show"
         )
-    if verdict == "not calibrated" or probability is None:
+    if verdict == "not calibrated":
         return "No verdict: this model was not calibrated, so its score has no known meaning."
+    share = "" if probability is None else f" ({percent(probability)})"
     if verdict == "match":
-        return f"Probably the same person ({percent(probability)})."
-    if probability >= 0.5:
-        return (
-            f"Perhaps the same person ({percent(probability)}), but too little to call it a match."
-        )
-    return f"Probably two different people ({percent(1 - probability)})."
+        return f"Probably the same person{share}."
+    if probability is not None and probability >= 0.5:
+        return f"Perhaps the same person{share}, but too little to call it a match."
+    share = "" if probability is None else f" ({percent(1 - probability)})"
+    return f"Probably two different people{share}."
 
 
 def percent(probability: float) -> str:
@@ -136,9 +136,10 @@ def meaning(value: float, verdict: Verdict, point: Point | None, decision: Decis
     words = (
         f"The score {side} the threshold at which at most {one_in(point.fmr)} pairs of two different "
         f"people would be called a match (measured: {point.false_matches:,} of "
-        f"{point.impostor_pairs:,} pairs of {decision.data}). The probability holds where as many "
-        "pairs show one person as two, in photos like those; others may be further off."
+        f"{point.impostor_pairs:,} pairs of {decision.data})."
     )
+    if decision.has_probability:
+        words += f" The probability holds {decision.meaning()}."
     if verdict == "unsure":
         words += " With a face as unclear as this one that was not measured."
     return words

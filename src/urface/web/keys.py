@@ -120,6 +120,11 @@ class KeyFile:
         return hmac.digest(self._pepper, text.encode(), "sha256")
 
 
+def default_key_file() -> Path:
+    """keys.json in the user's folder of settings (XDG_CONFIG_HOME)."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "urface" / "keys.json"
+
+
 def _hashed(secret: str, salt: bytes) -> str:
     return hashlib.scrypt(secret.encode(), salt=salt, **COST, dklen=32).hex()
 
