@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from urface.decision import Decision, Point
 from urface.gallery import Consent, Gallery
-from urface.types import FaceEmbedding, UserError
+from urface.metrics.calibration import ScoreCalibration
+from urface.types import FaceEmbedding
 
 K, D = 4, 8
 MODEL = "0123456789abcdef" * 4
@@ -62,26 +64,14 @@ def new_gallery(folder: Path, people: int = 0, images: int = 1, **more: object) 
     return gallery
 
 
-class Rule:
-    """A decision rule whose rates are known: a threshold for every rate down to one in a million."""
-
-    method = "likelihood"
-    data = "made pairs"
-    demonstration = False
-
-    def __init__(self, threshold: float = 0.0, unsure_above: float = 10.0) -> None:
-        self.threshold = threshold
-        self.unsure_above = unsure_above
-        self.asked: list[float] = []
-
-    def probability(self, scores: np.ndarray) -> np.ndarray:
-        return 1.0 / (1.0 + np.exp(self.threshold - np.asarray(scores, np.float64)))
-
-    def threshold_at(self, fmr: float) -> float:
-        self.asked.append(fmr)
-        if fmr < 1e-6:
-            raise UserError("not supported by the data")
-        return self.threshold
+def rule(threshold: float = 0.0, unsure_above: float = 10.0, smallest: float = 1e-6) -> Decision:
+    """A decision of one threshold at every rate down to ``smallest``; even odds there."""
+    rates = [10.0**-n for n in range(1, 10) if 10.0**-n >= smallest * 0.99]
+    points = tuple(Point(rate, threshold, 0, 10**9) for rate in rates)
+    calibration = ScoreCalibration("logistic", 0.5, 1000, 1000, 1.0, -threshold)
+    return Decision(
+        "likelihood", points, "made pairs", unsure_above, "made", calibration=calibration
+    )
 
 
 def all_bytes(folder: Path) -> bytes:

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from gallery.made import KEY, MODEL, Clock, Rule, consent, faces_of, new_gallery
+from gallery.made import KEY, MODEL, Clock, consent, faces_of, new_gallery, rule
 from urface.gallery import Gallery
 from urface.scoring import fuse, score
 from urface.types import FaceEmbedding, UserError
@@ -104,7 +104,7 @@ def test_the_removed_are_never_returned_and_their_name_is_free_again(tmp_path):
 def test_identify_knows_does_not_know_and_is_unsure(tmp_path):
     gallery = new_gallery(tmp_path / "g", 20)
     own = float(score(faces_of(3, seed=1), faces_of(3))[0])
-    gallery.decision = Rule(threshold=own - 15, unsure_above=-3.0)
+    gallery.decision = rule(threshold=own - 15, unsure_above=-3.0)
     probes = FaceEmbedding.concatenate(
         [faces_of(3, seed=1), faces_of(99, seed=1), faces_of(4, noise=0.4, seed=1)]
     )
@@ -118,7 +118,7 @@ def test_identify_knows_does_not_know_and_is_unsure(tmp_path):
 
 
 def test_an_empty_gallery_finds_nobody(tmp_path):
-    gallery = new_gallery(tmp_path / "g", decision=Rule())
+    gallery = new_gallery(tmp_path / "g", decision=rule())
     assert gallery.search(faces_of(1)) == [[]]
     (answer,) = gallery.identify(faces_of(1))
     assert (answer.verdict, answer.score, answer.probability) == ("unknown", None, None)

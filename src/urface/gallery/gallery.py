@@ -10,12 +10,12 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from urface.decision import Decision
 from urface.gallery.answers import EnrolledPerson, Identification, Match, PersonTemplate
 from urface.gallery.audit import AuditReport
 from urface.gallery.consent import RETENTION, Consent
 from urface.gallery.header import Facts, create_files
 from urface.gallery.open_set import (
-    DecisionRule,
     MeasuredRate,
     Strangers,
     Threshold,
@@ -47,7 +47,7 @@ class Gallery:
     decision   the model's rule (urface.decision), which gives probabilities and thresholds; may be None
     """
 
-    def __init__(self, store: Store, decision: DecisionRule | None) -> None:
+    def __init__(self, store: Store, decision: Decision | None) -> None:
         self._store = store
         self.facts = store.facts
         self.decision = decision
@@ -61,7 +61,7 @@ class Gallery:
         key: bytes,
         index: str = "faiss:",
         retention: timedelta = RETENTION,
-        decision: DecisionRule | None = None,
+        decision: Decision | None = None,
         clock: Clock = utc_now,
     ) -> Gallery:
         """A new, empty gallery in ``folder``, which must not exist or be empty.
@@ -84,7 +84,7 @@ class Gallery:
         folder: str | Path,
         key: bytes,
         *,
-        decision: DecisionRule | None = None,
+        decision: Decision | None = None,
         clock: Clock = utc_now,
     ) -> Gallery:
         """The gallery in ``folder``. The index is opened, or built anew, at the first search."""
@@ -365,9 +365,10 @@ class Gallery:
         )
 
     def _probability(self, score: float, method: Method) -> float | None:
-        if self.decision is None or self.decision.method != method:
+        rule = self.decision
+        if rule is None or rule.method != method or not rule.has_probability:
             return None
-        return float(self.decision.probability(np.array([score]))[0])
+        return float(rule.probability(score))
 
     def _strangers(self) -> Strangers | None:
         sealed = self._store.database.meta("calibration")

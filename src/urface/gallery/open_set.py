@@ -17,33 +17,13 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from urface.decision import Decision
 from urface.metrics.intervals import Rate, rate
 from urface.metrics.thresholds import allowed_errors, threshold_at_most, why_unsupported
 from urface.types import UserError
-
-
-class DecisionRule(Protocol):
-    """What a gallery asks of ``urface.decision.Decision``."""
-
-    @property
-    def method(self) -> str: ...
-
-    @property
-    def unsure_above(self) -> float: ...
-
-    @property
-    def data(self) -> str: ...
-
-    @property
-    def demonstration(self) -> bool: ...
-
-    def probability(self, scores: np.ndarray) -> np.ndarray: ...
-
-    def threshold_at(self, fmr: float) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -103,7 +83,7 @@ def scaled(fpir: float, measured: int, people: int) -> float:
 
 
 def threshold_of(
-    fpir: float, people: int, decision: DecisionRule | None, strangers: Strangers | None
+    fpir: float, people: int, decision: Decision | None, strangers: Strangers | None
 ) -> Threshold:
     """Measured where strangers were searched, else modelled. Raises UserError where neither supports it."""
     if strangers is not None:
@@ -123,19 +103,22 @@ def threshold_of(
             "no threshold: the model has no decision rule, and no strangers were searched in this gallery; "
             "`urface gallery calibrate` measures one"
         )
-    fmr = pair_rate(fpir, people)
-    try:
-        value = decision.threshold_at(fmr)
-    except UserError as error:
+    needed = pair_rate(fpir, people)
+    # Of the rates that the model's data support the largest that is small enough.
+    points = [point for point in decision.thresholds if point.fmr <= needed * (1 + 1e-9)]
+    if not points:
+        known = min((point.fmr for point in decision.thresholds), default=1.0)
         raise UserError(
-            f"an FPIR of {fpir:g} among {people:,} people needs a false-match rate of {fmr:.2g}: {error}; "
-            "`urface gallery calibrate` measures strangers in this gallery"
-        ) from None
+            f"an FPIR of {fpir:g} among {people:,} people needs a false-match rate of {needed:.2g}, and the "
+            f"model's data ({decision.data}) support {known:g} at best: ask for a larger FPIR, or measure "
+            "strangers in this gallery with `urface gallery calibrate`"
+        )
+    point = max(points, key=lambda point: point.fmr)
     basis = (
-        f"FPIR at most {100 * fpir:g} % were the {people:,} comparisons independent: a false-match rate of "
-        f"{fmr:.2g}, measured on {decision.data}"
+        f"FPIR at most {100 * fpir:g} % were the {people:,} comparisons independent: on {decision.data} "
+        f"{point}"
     )
-    return Threshold(float(value), basis)
+    return Threshold(point.threshold, basis)
 
 
 def measured_rates(strangers: Strangers, wanted: Sequence[float]) -> list[MeasuredRate]:
