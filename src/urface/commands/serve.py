@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.util
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import urface
 from urface.commands.parser import Command, CommandParser, dispatch, note
 from urface.types import UserError
 
@@ -171,9 +173,10 @@ def build_service(given: Any, keys: KeyFile | None) -> Service:
 
 def digest_of(name: str) -> str:
     """SHA-256 of the model's file, hexadecimal: what a gallery remembers its model by."""
-    from urface.models.files import model_file
-
-    with open(model_file(name), "rb") as file:
+    path = Path(name)
+    if name == DEMONSTRATION:
+        path = Path(urface.__file__).parent / "box" / "demonstration.safetensors"
+    with open(path / "model.safetensors" if path.is_dir() else path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

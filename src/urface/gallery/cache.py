@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-import itertools
-from collections.abc import Callable
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,8 +111,9 @@ class SearchCache:
             self._index.remove(np.array(gone, np.int64))
         self._take(self._index, self._people.changed(self._generation))
 
-    def _take(self, index: Index, rows: object) -> None:
-        for part in itertools.batched(rows, AT_A_TIME):
+    def _take(self, index: Index, rows: Iterable[tuple[int, int, bytes]]) -> None:
+        stream = iter(rows)
+        while part := list(islice(stream, AT_A_TIME)):
             index.add(
                 np.array([number for number, _, _ in part], np.int64),
                 faces_of([data for _, _, data in part], self._people.shape),
@@ -142,19 +143,18 @@ class SearchCache:
         self._index.save(index_path(self._folder))
         self._saved = self._state
 
-    def erase(self, people: People) -> None:
-        """After an erasure: the old file goes, and the next one has another key."""
+    def erase_file(self) -> None:
+        """After an erasure, whose write has replaced the file's key already."""
         from urface.search import index_path
 
-        self._people = people
         self._saved = ""
         index_path(self._folder).unlink(missing_ok=True)
+
+    def use_key(self, key: bytes) -> None:
+        """What the file is sealed with from now on."""
         if self._index is not None and not self._engine:
-            self._index.key = people.keys.index  # type: ignore[attr-defined]
+            self._index.key = key  # type: ignore[attr-defined]
 
     def close(self) -> None:
         if self._index is not None:
             self._index.close()
-
-
-Fetch = Callable[[np.ndarray], FaceEmbedding]

@@ -75,14 +75,23 @@ class People:
     def name(self, number: int) -> str | None:
         """The name of a person that is there, else None."""
         if number not in self._names:
-            found = self.database.run(
-                "SELECT number, wrapped_key, record, expires FROM person WHERE number = ?",
-                (number,),
-            )
-            if not found:
+            person = self._read(number)
+            if person is None:
                 return None
-            self._names[number] = self._person(*found[0]).name
+            self._names[number] = person.name
         return self._names[number]
+
+    def read(self, number: int) -> Person:
+        """A person that is there."""
+        person = self._read(number)
+        assert person is not None
+        return person
+
+    def _read(self, number: int) -> Person | None:
+        found = self.database.run(
+            "SELECT number, wrapped_key, record, expires FROM person WHERE number = ?", (number,)
+        )
+        return self._person(*found[0]) if found else None
 
     def forget_names(self, numbers: list[int]) -> None:
         """Names that are cached in memory, of people who were erased."""
@@ -116,6 +125,19 @@ class People:
             ),
         )
         return template
+
+    def rename(self, person: Person) -> None:
+        """Look the person up by the hash of ``keys`` from now on, which are new."""
+        self.database.run(
+            "UPDATE person SET name_hash = ? WHERE number = ?",
+            (self._hash(person.name), person.number),
+        )
+
+    def is_template(self, person: Person, images: dict[bytes, bytes]) -> bool:
+        """Whether the stored template is that of ``images``, to the bit."""
+        return face_bytes(self.template(person)) == face_bytes(
+            template_of(images.values(), self.shape)
+        )
 
     def images(self, person: Person) -> dict[bytes, bytes]:
         """digest -> face_bytes of all images."""
@@ -160,10 +182,13 @@ class People:
             (number,),
         )
         self.database.run("DELETE FROM person WHERE number = ?", (number,))
+        self._names.pop(number, None)
         self.database.run("INSERT INTO removed VALUES (?, ?)", (number, generation))
 
     def expired(self, now: int) -> list[int]:
-        return [n for (n,) in self.database.run("SELECT number FROM person WHERE expires <= ?", (now,))]
+        return [
+            n for (n,) in self.database.run("SELECT number FROM person WHERE expires <= ?", (now,))
+        ]
 
     def changed(self, since: int) -> Iterator[tuple[int, int, bytes]]:
         """Number, expiry and template (``face_bytes``) of people changed after generation ``since``."""
@@ -177,7 +202,9 @@ class People:
     def removed(self, since: int) -> list[int]:
         return [
             n
-            for (n,) in self.database.run("SELECT number FROM removed WHERE generation > ?", (since,))
+            for (n,) in self.database.run(
+                "SELECT number FROM removed WHERE generation > ?", (since,)
+            )
         ]
 
     def template(self, person: Person) -> FaceEmbedding:

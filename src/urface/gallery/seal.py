@@ -20,14 +20,14 @@ class GalleryDamaged(UserError):
 
 
 def seal(key: bytes, data: bytes, place: bytes) -> bytes:
-    """``data`` encrypted under ``key`` (32 bytes), readable only with the same ``place``: nonce, text, tag."""
+    """``data`` encrypted under ``key`` (32 bytes), to be opened with the same ``place``: nonce, text, tag."""
     nonce = os.urandom(NONCE_BYTES)
     sealed: bytes = _aesgcm(key).encrypt(nonce, data, place)
     return nonce + sealed
 
 
 def unseal(key: bytes, sealed: bytes, place: bytes, what: str) -> bytes:
-    """What ``seal`` was given. Raises GalleryDamaged, naming ``what``, for another key, place or any change."""
+    """What ``seal`` was given. Raises GalleryDamaged, naming ``what``, for another key, place or text."""
     from cryptography.exceptions import InvalidTag
 
     if isinstance(sealed, bytes) and len(sealed) > NONCE_BYTES:
