@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +15,10 @@ from small_model import SETTINGS, pictures, small_model
 from urface.data.decode import encode_png
 from urface.decision import Decision, Point
 from urface.embedder import Embedder
-from urface.gallery import EnrolledPerson, Identification, Match, PersonTemplate
+from urface.gallery import Gallery
 from urface.metrics.calibration import ScoreCalibration
 from urface.photos import FoundFace
-from urface.scoring import fuse, score_matrix
 from urface.template import TEMPLATE
-from urface.types import FaceEmbedding, UserError
 from urface.web.app import create_app
 from urface.web.engine import Engine
 from urface.web.limits import Limits
@@ -29,6 +26,7 @@ from urface.web.people import PersonIds
 from urface.web.service import Service, model_note
 
 GALLERY_KEY = bytes(range(32))
+DIGEST = "0123456789abcdef" * 4
 NO_RATE = Limits(requests_per_second=1e9, burst=10**9)
 
 
@@ -44,87 +42,12 @@ def made_up_decision(unsure_above: float = 1e9) -> Decision:
     )
 
 
-class StandInGallery:
-    """Keeps templates in a dict behind a lock."""
-
-    def __init__(self) -> None:
-        self._faces: dict[str, list[FaceEmbedding]] = {}
-        self._ends: dict[str, datetime] = {}
-        self._lock = threading.Lock()
-
-    def enrol(self, person: str, faces: FaceEmbedding, consent: Any) -> EnrolledPerson:
-        ends = consent.check(datetime.now(UTC), timedelta(days=3 * 365))
-        with self._lock:
-            kept = self._faces.setdefault(person, [])
-            kept.extend(faces[place] for place in range(len(faces)))
-            self._ends[person] = ends
-            return EnrolledPerson(person, 1, len(kept), len(faces), ends)
-
-    def people(self) -> list[EnrolledPerson]:
-        with self._lock:
-            return [
-                EnrolledPerson(name, 1, len(faces), 0, self._ends[name])
-                for name, faces in self._faces.items()
-            ]
-
-    def _templates(self) -> tuple[list[str], FaceEmbedding | None]:
-        with self._lock:
-            names = list(self._faces)
-            parts = [fused(self._faces[name]) for name in names]
-        return names, FaceEmbedding.concatenate(parts) if parts else None
-
-    def search(
-        self, probes: FaceEmbedding, k: int = 5, method: str = "likelihood"
-    ) -> list[list[Match]]:
-        names, templates = self._templates()
-        if templates is None:
-            return [[] for _ in range(len(probes))]
-        scores = np.asarray(score_matrix(probes, templates, method))  # type: ignore[arg-type]
-        return [
-            [Match(names[i], float(row[i]), 0.5) for i in np.argsort(-row)[:k]] for row in scores
-        ]
-
-    def identify(self, probes: FaceEmbedding, fpir: float = 0.01) -> list[Identification]:
-        found = []
-        for place, matches in enumerate(self.search(probes, 1)):
-            best = matches[0] if matches else None
-            known = best is not None and best.score >= 20.0
-            found.append(
-                Identification(
-                    "known" if known else "unknown",
-                    best.person if best and known else None,
-                    best.score if best else None,
-                    0.9 if best else None,
-                    20.0,
-                    float(probes.uncertainty[place]),
-                )
-            )
-        return found
-
-    def remove(self, person: str) -> None:
-        with self._lock:
-            if self._faces.pop(person, None) is None:
-                raise UserError("nobody of this name is enrolled")
-
-    def template(self, person: str) -> PersonTemplate:
-        with self._lock:
-            if person not in self._faces:
-                raise UserError("nobody of this name is enrolled")
-            faces = FaceEmbedding.concatenate(self._faces[person])
-        share = 1 / np.asarray(faces.variance)
-        names = [str(number) for number in range(len(faces))]
-        return PersonTemplate(fused([faces]), names, share / share.sum(0))
-
-    def purge(self) -> int:
-        return 0
-
-    def close(self) -> None:
-        pass
-
-
-def fused(parts: list[FaceEmbedding]) -> FaceEmbedding:
-    faces = FaceEmbedding.concatenate(parts)
-    return fuse(faces, np.zeros(len(faces), np.int64))
+def gallery_in(folder: Path, decision: Decision | None = None) -> Gallery:
+    """A new gallery of the model, searched without FAISS."""
+    shape = (SETTINGS.sub_embeddings, SETTINGS.embedding_dim // SETTINGS.sub_embeddings)
+    return Gallery.create(
+        folder, model=DIGEST, shape=shape, key=GALLERY_KEY, index="exact:", decision=decision
+    )
 
 
 class MiddleDetector:
@@ -150,7 +73,7 @@ def embedder() -> Embedder:
 def service(
     *,
     decision: Any = None,
-    gallery: bool = True,
+    folder: Path | None = None,
     detector: Callable[[], Any] | None = MiddleDetector,
     limits: Limits = NO_RATE,
     workers: int = 1,
@@ -160,9 +83,9 @@ def service(
     return Service(
         engine=Engine(embedder(), detector, workers, limits),
         decision=decision,
-        model=model_note("stand-in", "0123456789abcdef0123", decision, False),
-        gallery=StandInGallery() if gallery else None,  # type: ignore[arg-type]
-        ids=PersonIds(GALLERY_KEY) if gallery else None,
+        model=model_note("stand-in", DIGEST, decision, False),
+        gallery=gallery_in(folder / "gallery", decision) if folder else None,
+        ids=PersonIds(GALLERY_KEY) if folder else None,
         hosts=more.pop("hosts", ("127.0.0.1", "localhost", "[::1]")),
         limits=limits,
         **more,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,23 +69,21 @@ def test_the_same_photo_twice_is_a_match_and_says_at_which_rate():
 
 
 def test_a_face_above_the_calibrated_uncertainty_has_no_verdict():
-    (answer,) = ask(
-        service(decision=made_up_decision(-1e9)), ("POST", "/v1/compare", PAIR)
-    )
+    (answer,) = ask(service(decision=made_up_decision(-1e9)), ("POST", "/v1/compare", PAIR))
     told = answer.json()
     assert told["verdict"] == "unsure"
     assert told["sentence"].startswith("Too unsure to say: both photos")
     assert all(face["unsure"] for face in told["faces"])
 
 
-def test_no_number_of_an_answer_has_more_than_three_digits():
+def test_no_number_of_an_answer_has_more_than_three_digits(tmp_path: Path):
     requests = [
         ("POST", "/v1/compare", PAIR),
         ("POST", "/v1/people", {"data": {"name": "Ada", **CONSENT}, "files": images(1, 2, 3)}),
         ("POST", "/v1/search", {"files": images(1, name="image")}),
         ("POST", "/v1/identify", {"files": images(1, name="image")}),
     ]
-    for answer in ask(service(), *requests):
+    for answer in ask(service(folder=tmp_path), *requests):
         assert answer.status_code == 200, answer.text
         text = re.sub(r'"image":"[^"]*"', "", answer.text)
         for number in re.findall(r"-?\d+\.\d+(?:e-?\d+)?", text):
@@ -93,8 +92,8 @@ def test_no_number_of_an_answer_has_more_than_three_digits():
             assert len(digits) <= 3 or len(decimals) <= 3, number
 
 
-def test_a_person_is_enrolled_found_shown_and_removed():
-    built = service()
+def test_a_person_is_enrolled_found_shown_and_removed(tmp_path: Path):
+    built = service(folder=tmp_path)
     enrolled, again = ask(
         built,
         ("POST", "/v1/people", {"data": {"name": " Ada  L ", **CONSENT}, "files": images(1, 2)}),
@@ -139,18 +138,18 @@ def test_without_a_detector_aligned_crops_are_taken_and_photos_refused_with_the_
     assert model.json()["finds_faces"] is False
 
 
-def test_a_photo_without_a_face_is_named():
+def test_a_photo_without_a_face_is_named(tmp_path: Path):
     from urface.data.decode import encode_png
 
     grey = ("image", ("grey.png", encode_png(np.full((80, 80, 3), 127, np.uint8)), "image/png"))
-    (answer,) = ask(service(), ("POST", "/v1/identify", {"files": [grey]}))
+    (answer,) = ask(service(folder=tmp_path), ("POST", "/v1/identify", {"files": [grey]}))
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "no_face"
 
 
 def test_without_a_gallery_its_endpoints_say_how_to_have_one():
     for answer in ask(
-        service(gallery=False),
+        service(),
         ("GET", "/v1/people", {}),
         ("POST", "/v1/search", {"files": images(1, name="image")}),
     ):
@@ -159,8 +158,8 @@ def test_without_a_gallery_its_endpoints_say_how_to_have_one():
 
 
 @pytest.mark.parametrize("identifier", ["x", "A" * 40, "..", "%2e%2e", "\N{SNOWMAN}", "a" * 9000])
-def test_what_is_no_id_is_nobody(identifier: str):
-    (answer,) = ask(service(), ("DELETE", f"/v1/people/{identifier}", {}))
+def test_what_is_no_id_is_nobody(identifier: str, tmp_path: Path):
+    (answer,) = ask(service(folder=tmp_path), ("DELETE", f"/v1/people/{identifier}", {}))
     assert answer.status_code in (404, 405)
     assert set(answer.json()) == {"error"}
 
@@ -229,9 +228,9 @@ def test_an_error_of_ours_is_one_line_without_its_track(caplog: pytest.LogCaptur
     assert "secret name" not in caplog.text
 
 
-def test_logs_hold_no_name_and_no_query(caplog: pytest.LogCaptureFixture):
+def test_logs_hold_no_name_and_no_query(caplog: pytest.LogCaptureFixture, tmp_path: Path):
     caplog.set_level("INFO", "urface.web")
-    built = service()
+    built = service(folder=tmp_path)
     (enrolled,) = ask(
         built, ("POST", "/v1/people", {"data": {"name": "Grace", **CONSENT}, "files": images(1)})
     )
@@ -241,8 +240,8 @@ def test_logs_hold_no_name_and_no_query(caplog: pytest.LogCaptureFixture):
     assert enrolled.json()["id"] not in caplog.text
 
 
-def test_the_application_closes_what_it_was_given():
-    built = service()
+def test_the_application_closes_what_it_was_given(tmp_path: Path):
+    built = service(folder=tmp_path)
     messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
     sent: list[str] = []
 

@@ -49,7 +49,9 @@ def run(arguments: list[str]) -> int:
 
     from urface.web.server import listen, serve
 
-    listener = listen(given.host, given.port)  # before the model is loaded: a taken port is told at once
+    listener = listen(
+        given.host, given.port
+    )  # before the model is loaded: a taken port is told at once
     with listener:
         service = build_service(given, keys)
         host = f"[{given.host}]" if ":" in given.host else given.host
@@ -153,9 +155,7 @@ def build_service(given: Any, keys: KeyFile | None) -> Service:
         gallery = Gallery.open(given.gallery, key, decision=decision)
         gallery.require_model(digest)
         ids = PersonIds(key)
-    hosts = ("127.0.0.1", "localhost", "[::1]")
-    if given.hostname:
-        hosts = (*hosts, given.hostname)
+    hosts = ("127.0.0.1", "localhost", "[::1]", *([given.hostname] if given.hostname else []))
     anywhere = keys is not None and given.host not in LOOPBACK and not given.hostname
     shown = DEMONSTRATION if name == DEMONSTRATION else Path(name).name
     return Service(

@@ -80,7 +80,8 @@ def _replay(body: bytes, receive: Any) -> Any:
     async def piecewise() -> dict[str, Any]:
         nonlocal place, done
         if done:
-            return await receive()  # type: ignore[no-any-return]
+            message: dict[str, Any] = await receive()
+            return message
         piece = body[place : place + PIECE]
         place += len(piece)
         done = place >= len(body)

@@ -85,7 +85,7 @@ def compare_answer(
 def usual(points: list[Point]) -> Point | None:
     """Of points in order of their rates the one at USUAL_RATE, else the nearest above it, else the last."""
     above = [point for point in points if point.fmr >= USUAL_RATE * 0.999]
-    return (above or points[-1:] or [None])[0]
+    return next(iter(above or points[-1:]), None)
 
 
 def verdict_of(value: float, point: Point | None, unsure: bool) -> Verdict:

@@ -122,7 +122,9 @@ class KeyFile:
 
 def default_key_file() -> Path:
     """keys.json in the user's folder of settings (XDG_CONFIG_HOME)."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "urface" / "keys.json"
+    return (
+        Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "urface" / "keys.json"
+    )
 
 
 def _hashed(secret: str, salt: bytes) -> str:

@@ -26,7 +26,7 @@ class InMemoryParser(MultiPartParser):
 class FormRequest(Request):
     """A request whose form has at most the parts and bytes of the service's limits."""
 
-    def form(self, **_: Any) -> AwaitableOrContextManagerWrapper[FormData]:  # type: ignore[override]
+    def form(self, **_: Any) -> AwaitableOrContextManagerWrapper[FormData]:
         return AwaitableOrContextManagerWrapper(self._limited_form())
 
     async def _limited_form(self) -> FormData:
