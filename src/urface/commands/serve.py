@@ -85,7 +85,7 @@ def _read(arguments: list[str]) -> Any:
     parser.add("--hostname", str, "", help="the name that clients use, behind a proxy")
     parser.add("--gallery", str, "", help="folder made by `urface gallery create`")
     parser.add("--gallery_key", str, "", help="its key file; or the variable URFACE_GALLERY_KEY")
-    parser.add("--keys", str, "", help="file of keys (default: ~/.config/urface/keys.json)")
+    parser.add("--key_file", str, "", help="file of keys (default: ~/.config/urface/keys.json)")
     parser.add("--detector", str, "mediapipe", help="mediapipe, or the path of an ONNX detector")
     parser.add("--workers", int, 0, help="threads that compute; 0: one a core, 4 at most")
     parser.add("--rate", float, 20.0, help="requests a second that each key may make")
@@ -104,12 +104,12 @@ def key_file(given: Any) -> KeyFile | None:
     """The file of keys where it holds any, or where it was named; None: no keys."""
     from urface.web.keys import KeyFile, default_key_file
 
-    file = KeyFile(given.keys or default_key_file())
+    file = KeyFile(given.key_file or default_key_file())
     if file.by_id():
         return file
-    if given.keys:
+    if given.key_file:
         raise UserError(
-            f"{given.keys}: holds no key: urface serve keys add NAME --role ROLE --keys {given.keys}"
+            f"{given.key_file}: holds no key: urface serve keys add NAME --role ROLE --key-file {given.key_file}"
         )
     return None
 

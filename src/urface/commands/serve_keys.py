@@ -31,9 +31,9 @@ def run_action(action: str, arguments: list[str]) -> int:
     if action == "add":
         parser.add("--role", Role, "search", help="what it may do")
         parser.add_flag("--raw", help="it may have raw embeddings too")
-    parser.add("--keys", str, "", help="file of keys (default: ~/.config/urface/keys.json)")
+    parser.add("--key_file", str, "", help="file of keys (default: ~/.config/urface/keys.json)")
     given = parser.read(arguments)
-    file = KeyFile(given.keys or default_key_file())
+    file = KeyFile(given.key_file or default_key_file())
     if action == "add":
         print(file.add(given.name, given.role, given.raw))
         note(f"{file.path}: {given.name} may {given.role}; the key above is shown this once")

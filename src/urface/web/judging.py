@@ -132,14 +132,17 @@ def meaning(value: float, verdict: Verdict, point: Point | None, decision: Decis
     """What the numbers of an answer mean, and on which data that was measured."""
     if decision is None or point is None:
         return "Calibrate the model with `urface evaluate --calibrate` to have verdicts."
+    if verdict == "unsure":
+        return (
+            f"No answer is given for a face whose uncertainty is above {decision.unsure_above:.2f}: "
+            f"{decision.unsure_rule}."
+        )
     side = "reaches" if value >= point.threshold else "stays below"
     words = (
         f"The score {side} the threshold at which at most {one_in(point.fmr)} pairs of two different "
-        f"people would be called a match (measured: {point.false_matches:,} of "
-        f"{point.impostor_pairs:,} pairs of {decision.data})."
+        f"people would be called a match (measured on {decision.data}: "
+        f"{point.false_matches:,} of {point.impostor_pairs:,} pairs)."
     )
     if decision.has_probability:
         words += f" The probability holds {decision.meaning()}."
-    if verdict == "unsure":
-        words += " With a face as unclear as this one that was not measured."
     return words

@@ -96,7 +96,7 @@ function numbers(answer) {
 
 function table(rows) {
   const lines = rows[0].map((value, place) => el("tr", {}, el("th", { scope: "row" }, String(place + 1)),
-    el("td", {}, short(value)), el("td", {}, short(rows[1][place]))));
+    el("td", {}, short(value, 3)), el("td", {}, short(rows[1][place], 3))));
   return el("details", {}, el("summary", {}, "Uncertainty in numbers"), el("div", { class: "scroll" }, el("table", {},
     el("caption", {}, "Sigma of each sub-embedding; larger is less sure"),
     el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Sub-embedding"), el("th", { scope: "col" }, "First"), el("th", { scope: "col" }, "Second"))),

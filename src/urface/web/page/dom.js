@@ -14,15 +14,15 @@ export function el(tag, attributes = {}, ...children) {
 }
 
 export function say(place, words, wrong = false) {
-  place.textContent = words;
+  place.textContent = words.replaceAll(" %", "\u00a0%");
   place.classList.toggle("wrong", wrong);
 }
 
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
-// Standard deviations with two significant digits, as short as a cell.
-export const short = (value) => {
-  const text = value.toPrecision(2);
+// Standard deviations with two significant digits, or more, as short as a cell.
+export const short = (value, digits = 2) => {
+  const text = value.toPrecision(digits);
   return text.includes("e") ? Number(text).toString() : text.replace(/^0\./, ".");
 };
 

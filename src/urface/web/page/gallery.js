@@ -86,13 +86,28 @@ async function identify() {
   const note = byId("identity");
   const aligned = probe.aligned || !model.finds_faces;
   try {
-    const found = await ask("POST", `/v1/identify?fpir=${byId("fpir").value}&aligned=${aligned}`, form({}, [["image", probe]]));
-    say(note, found.sentence, false);
+    const verdict = await verdictOf(aligned);
     const near = await ask("POST", `/v1/search?k=5&aligned=${aligned}`, form({}, [["image", probe]]));
-    byId("candidates").replaceChildren(...candidates(near.matches, found.verdict));
+    byId("candidates").replaceChildren(...candidates(near.matches, verdict));
   } catch (error) {
     say(note, error.message, true);
     byId("candidates").replaceChildren();
+  }
+}
+
+// What the gallery's data cannot support is refused, and the most alike are shown all the same.
+async function verdictOf(aligned) {
+  const note = byId("identity");
+  note.classList.remove("small-print");
+  try {
+    const found = await ask("POST", `/v1/identify?fpir=${byId("fpir").value}&aligned=${aligned}`, form({}, [["image", probe]]));
+    say(note, found.sentence);
+    return found.verdict;
+  } catch (error) {
+    if (error.code !== "not_possible") throw error;
+    note.classList.add("small-print");
+    say(note, `No name: ${error.message}.`);
+    return "refused";
   }
 }
 
