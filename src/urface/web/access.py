@@ -30,6 +30,7 @@ ACCESS: dict[tuple[str, str], str] = {
     ("DELETE", "/v1/people/{person}"): "admin",
     ("POST", "/v1/embed"): RAW,
 }
+PAGE = ("/", "/page/{file}")
 _PATHS = {
     path: re.compile("".join(r"[^/]+" if part[0] == "{" else re.escape(part) for part in parts))
     for path, parts in (
@@ -76,7 +77,8 @@ def needed(method: str, path: str) -> str:
     template = template_of(path)
     if template is None:
         raise Refusal(404, "not_found", "no such path; /openapi.json lists them")
-    method = "GET" if method == "HEAD" else method
+    if method == "HEAD" and template in PAGE:
+        method = "GET"
     if (method, template) not in ACCESS:
         methods = ", ".join(sorted(m for m, p in ACCESS if p == template))
         raise Refusal(405, "method_not_allowed", f"this path takes {methods}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from urface.types import UserError
 from urface.web.answers import (
     IdentifyAnswer,
     MatchAnswer,
@@ -25,6 +27,7 @@ from urface.web.refusal import Refusal
 if TYPE_CHECKING:
     from urface.gallery import EnrolledPerson, Identification, Match, PersonTemplate
 
+Result = TypeVar("Result")
 LONGEST_NAME = 200  # characters
 
 
@@ -54,6 +57,16 @@ class PersonIds:
             return self._cipher.decrypt(sealed, None).decode("utf-8", "surrogatepass")
         except (binascii.Error, ValueError, InvalidTag, OverflowError):
             raise Refusal(404, "no_such_person", "nobody is enrolled under this id") from None
+
+
+def of_person(work: Callable[[], Result]) -> Result:
+    """``work`` on one person. Raises Refusal (404) where the gallery says that there is none."""
+    try:
+        return work()
+    except UserError as error:
+        if type(error) is not UserError:
+            raise
+        raise Refusal(404, "no_such_person", "nobody is enrolled under this id") from None
 
 
 def checked_name(name: str) -> str:

@@ -66,6 +66,9 @@ def refusal_of(error: BaseException) -> Refusal:
         return error
     if isinstance(error, DecodeError):
         return Refusal(400, "bad_image", str(error))
+    if type(error).__name__ == "GalleryDamaged":  # the operator's to mend, not the client's
+        log.error("the gallery is damaged: `urface gallery stats` says where")
+        return Refusal(500, "gallery_damaged", "the service's gallery is damaged")
     if isinstance(error, UserError):
         code = "no_face" if type(error).__name__ == "NoFace" else "not_possible"
         return Refusal(422, code, str(error))

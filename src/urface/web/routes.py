@@ -20,6 +20,7 @@ from urface.web.people import (
     checked_name,
     identify_fields,
     match_answers,
+    of_person,
     person_answer,
     template_answer,
 )
@@ -45,6 +46,9 @@ router = APIRouter(
 )
 
 Upload = Annotated[UploadFile, File(description="JPEG, PNG or WebP")]
+Uploads = Annotated[
+    list[UploadFile], File(description="JPEG, PNG or WebP, one part each", min_length=1)
+]
 Aligned = Annotated[
     bool, Query(description="the images are aligned crops; otherwise the largest face is taken")
 ]
@@ -108,9 +112,7 @@ async def compare(
 
 
 @router.post("/embed")
-async def embed(
-    request: Request, images: list[Upload], aligned: Aligned = False
-) -> answers.EmbedAnswer:
+async def embed(request: Request, images: Uploads, aligned: Aligned = False) -> answers.EmbedAnswer:
     """Raw embeddings: biometric data, which needs a permission of its own."""
     service, _, faces = await embedded(request, await _photos(images, aligned))
     rows = [
@@ -149,7 +151,7 @@ async def enrol(
     expires: Annotated[
         datetime.date, Form(description="when the consent ends, such as 2027-06-30")
     ],
-    images: list[Upload],
+    images: Uploads,
     aligned: Aligned = False,
 ) -> answers.EnrolAnswer:
     """Add images to a person's template; a new name is a new person. The images are not stored."""
@@ -182,7 +184,9 @@ async def template(request: Request, person: str) -> answers.TemplateAnswer:
     service = service_of(request)
     gallery, ids = service.people()
     name = ids.person_of(person)
-    return template_answer(name, await service.engine.run(lambda: gallery.template(name)))
+    return template_answer(
+        name, await service.engine.run(lambda: of_person(lambda: gallery.template(name)))
+    )
 
 
 @router.delete("/people/{person}")
@@ -191,7 +195,7 @@ async def remove(request: Request, person: str) -> answers.RemoveAnswer:
     service = service_of(request)
     gallery, ids = service.people()
     name = ids.person_of(person)
-    await service.engine.run(lambda: gallery.remove(name))
+    await service.engine.run(lambda: of_person(lambda: gallery.remove(name)))
     return answers.RemoveAnswer(removed=True)
 
 

@@ -68,7 +68,12 @@ def _allow_files() -> None:
 def _log_to_stderr() -> None:
     handler: logging.Handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
-    for name, level in (("urface.web", logging.INFO), ("uvicorn.error", logging.WARNING)):
+    levels = {
+        "urface.web": logging.INFO,
+        "uvicorn.error": logging.WARNING,
+        "python_multipart": logging.ERROR,  # warns of every form that is damaged
+    }
+    for name, level in levels.items():
         logger: Any = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.setLevel(level)

@@ -10,6 +10,7 @@ from fastapi import Request, Response, UploadFile
 from fastapi.exceptions import HTTPException, RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import AwaitableOrContextManagerWrapper
 
@@ -18,9 +19,21 @@ from urface.web.refusal import Refusal, refusal_of
 
 
 class InMemoryParser(MultiPartParser):
-    """Starlette's, whose files stay in memory; BodyLimit has bounded them."""
+    """Starlette's, whose files stay in memory (BodyLimit has bounded them), and which wants a whole form."""
 
     spool_max_size = 1 << 40
+    _ended = False
+
+    def on_end(self) -> None:
+        self._ended = True
+
+    async def parse(self) -> FormData:
+        form = await super().parse()
+        if not self._ended:
+            for file in self._files_to_close_on_error:
+                file.close()
+            raise MultiPartException("the form ends before its last boundary")
+        return form
 
 
 class FormRequest(Request):
@@ -49,6 +62,7 @@ class FormRequest(Request):
             except (UnicodeError, ValueError):
                 raise HTTPException(400, "the form cannot be read") from None
             if len(self._form.multi_items()) > limits.parts:
+                await self._form.close()
                 raise HTTPException(400, f"a form may have {limits.parts} parts")
         return self._form
 
@@ -64,7 +78,7 @@ class FormRoute(APIRoute):
                 return await handle(FormRequest(request.scope, request.receive))
             except RequestValidationError as error:
                 refusal = Refusal(422, "bad_request", _words(error))
-            except HTTPException as error:
+            except StarletteHTTPException as error:
                 refusal = Refusal(error.status_code, "bad_request", str(error.detail))
             except Exception as error:
                 refusal = refusal_of(error)
