@@ -18,6 +18,7 @@ COMMANDS = {
     "embed": Command("urface.commands.embed", "photos, videos or crops to a file of embeddings"),
     "compare": Command("urface.commands.compare", "two photos: score, verdict, uncertainties"),
     "export": Command("urface.commands.export", "a model as one ONNX file, checked against it"),
+    "gallery": Command("urface.commands.gallery", "enrol people, search them, say who it is"),
     "import-weights": Command(
         "urface.commands.import_weights", "weights of InsightFace or AdaFace to a urface model"
     ),
