@@ -38,7 +38,7 @@ class Marks:
 
 def marked() -> tuple[np.ndarray, np.ndarray]:
     photo = np.zeros((150, 230, 3), np.uint8)
-    points = np.rint(TEMPLATE + [60, 10]).astype(int)
+    points = np.rint(TEMPLATE + np.array([60, 10])).astype(int)
     for number, (x, y) in enumerate(points):
         photo[y, x] = (255 - number, 0, 255)
     return photo, points
@@ -107,5 +107,5 @@ def test_faces_come_largest_first_and_the_small_ones_are_left_out() -> None:
 
 
 def test_a_photo_without_a_face_raises_its_name() -> None:
-    with pytest.raises(NoFace, match="^sea.jpg: no face"):
+    with pytest.raises(NoFace, match=r"^sea\.jpg: no face"):
         aligned_face(np.zeros((50, 50, 3), np.uint8), Marks(), "sea.jpg")

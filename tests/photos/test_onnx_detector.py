@@ -92,8 +92,12 @@ def test_layouts_say_what_a_slow_loop_over_the_grid_says() -> None:
                 half = np.exp([w, h]) * stride / 2
                 np.testing.assert_allclose(found.boxes[n], [*(middle - half), *(middle + half)])
                 kps = outputs[f"kps_{stride}"][0, i].reshape(5, 2)
-                np.testing.assert_allclose(found.points[n], (kps + [column, row]) * stride)
-                cls, obj = (np.clip(outputs[f"{k}_{stride}"][0, i, 0], 0, 1) for k in ("cls", "obj"))
+                np.testing.assert_allclose(
+                    found.points[n], (kps + np.array([column, row])) * stride
+                )
+                cls, obj = (
+                    np.clip(outputs[f"{k}_{stride}"][0, i, 0], 0, 1) for k in ("cls", "obj")
+                )
                 assert found.scores[n] == pytest.approx(np.sqrt(cls * obj))
                 i, n = i + 1, n + 1
     assert n == len(found.boxes)
