@@ -50,7 +50,7 @@ def test_every_photo_is_in_the_manifest_with_its_outcome(
     assert main(["align", str(photos), "-o", str(out), "--detector", detector]) == 0
     errors = capsys.readouterr().err
     assert f"{FACES} aligned, {NONE} no face, 0 too small, {DAMAGED} undecodable" in errors
-    assert "undecodable: p0/damaged0.jpg: damaged JPEG" in errors
+    assert "undecodable: p0/damaged0.jpg: not a JPEG" in errors
     table = align(photos, out, detector)  # nothing left to do
     rows = {row["photo"]: row for row in table.to_pylist()}
     assert len(rows) == FACES + NONE + DAMAGED

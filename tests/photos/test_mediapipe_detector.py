@@ -74,6 +74,14 @@ def test_no_face_is_no_face(detector: Detector) -> None:
     assert find_faces(np.zeros((1, 300, 3), np.uint8), detector) == []
 
 
+def test_a_pattern_that_the_detectors_take_for_a_face_is_none(detector: Detector) -> None:
+    """The control is the first line: without the mesh of the mirror image it would be one."""
+    pattern = scene([], 200, 200, seed=1)
+    boxes, _ = detector._candidates(pattern)  # type: ignore[attr-defined]
+    assert len(boxes)
+    assert find_faces(pattern, detector) == []
+
+
 @pytest.mark.parametrize("turn", [90, 180, 270])
 def test_a_photo_that_lies_on_its_side(detector: Detector, turn: int) -> None:
     photo = np.ascontiguousarray(np.rot90(scene([(3, 190, 160, 150)], 360, 300), turn // 90))
