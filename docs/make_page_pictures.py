@@ -15,10 +15,12 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
-from urface.commands.serve import build_service, digest_of
+from urface.commands.serve import build_service
 from urface.embedder import load
 from urface.gallery import Gallery
 from urface.gallery.keys import new_key, write_key
+from urface.models.box import model_path
+from urface.recognisers.network import digest_of_ours
 from urface.web.server import build_server, listen
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,7 +34,9 @@ def main(model: str = "demonstration", folder: str = str(ROOT / "docs")) -> None
         write_key(Path(place) / "key", key)
         settings = load(model).settings
         shape = (settings.sub_embeddings, settings.embedding_dim // settings.sub_embeddings)
-        Gallery.create(people, model=digest_of(model), shape=shape, key=key, index="exact:").close()
+        Gallery.create(
+            people, model=digest_of_ours(model_path(model)), shape=shape, key=key, index="exact:"
+        ).close()
         given = Namespace(
             model=model, host="127.0.0.1", hostname="", gallery=str(people), raw=False, workers=1,
             gallery_key=str(Path(place) / "key"), detector="mediapipe", rate=100.0,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import urface
 from urface.commands.parser import Command, CommandParser, dispatch, note
 from urface.types import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from urface.gallery import Gallery
     from urface.photos import Detector
     from urface.web.keys import KeyFile
     from urface.web.limits import Limits
@@ -30,7 +28,6 @@ EXAMPLES = """\
   urface serve --gallery people --gallery-key people.key
   urface serve keys add door --role search
   urface serve --host 0.0.0.0 --hostname faces.example.org"""
-DEMONSTRATION = "demonstration"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 KEY_COMMANDS = {
     "add": Command("urface.commands.serve_keys", "make a key and show it, once"),
@@ -77,7 +74,7 @@ def _read(arguments: list[str]) -> Any:
     parser.add(
         "model",
         str,
-        help="model.safetensors, the folder of a run, or nothing: the demonstration model",
+        help="model.safetensors or the folder of a run; without one the gallery's, or demonstration",
         nargs="?",
     )
     parser.add("--host", str, "127.0.0.1", help="address to listen on")
@@ -109,7 +106,8 @@ def key_file(given: Any) -> KeyFile | None:
         return file
     if given.key_file:
         raise UserError(
-            f"{given.key_file}: holds no key: urface serve keys add NAME --role ROLE --key-file {given.key_file}"
+            f"{given.key_file}: holds no key: urface serve keys add NAME --role ROLE "
+            f"--key-file {given.key_file}"
         )
     return None
 
@@ -133,37 +131,33 @@ def build_service(given: Any, keys: KeyFile | None) -> Service:
     """Model, calibration, detector, gallery and limits as the command line asks for them."""
     from urface.decision import decision_of
     from urface.embedder import load
+    from urface.models.box import DEMONSTRATION, is_demonstration, model_path
+    from urface.recognisers.network import digest_of_ours
     from urface.web.engine import Engine
     from urface.web.limits import Limits
+    from urface.web.people import PersonIds
     from urface.web.service import Service, model_note
 
-    name = given.model or DEMONSTRATION
+    gallery, key = open_gallery(given)
+    name = given.model or (gallery.facts.path if gallery else "") or DEMONSTRATION
     embedder = load(name)
     decision = decision_of(embedder.facts)
-    digest = digest_of(name)
+    digest = digest_of_ours(model_path(name))
     limits: Limits = Limits(requests_per_second=given.rate, burst=max(1, round(3 * given.rate)))
     workers = given.workers or min(4, len(os.sched_getaffinity(0)))
     share_cores(workers)
     engine = Engine(embedder, detector_opener(given.detector), workers, limits)
-    gallery = ids = None
-    if given.gallery:
-        from urface.gallery import Gallery
-        from urface.gallery.keys import read_key
-        from urface.web.people import PersonIds
-
-        key = read_key(given.gallery_key or None)
-        gallery = Gallery.open(given.gallery, key, decision=decision)
+    if gallery:
         gallery.require_model(digest)
-        ids = PersonIds(key)
+        gallery.decision = decision
     hosts = ("127.0.0.1", "localhost", "[::1]", *([given.hostname] if given.hostname else []))
     anywhere = keys is not None and given.host not in LOOPBACK and not given.hostname
-    shown = DEMONSTRATION if name == DEMONSTRATION else Path(name).name
     return Service(
         engine=engine,
         decision=decision,
-        model=model_note(shown, digest, decision, name == DEMONSTRATION),
+        model=model_note(model_path(name).stem, digest, decision, is_demonstration(name)),
         gallery=gallery,
-        ids=ids,
+        ids=PersonIds(key) if gallery else None,
         keys=keys,
         hosts=None if anywhere else hosts,
         raw=given.raw,
@@ -171,13 +165,15 @@ def build_service(given: Any, keys: KeyFile | None) -> Service:
     )
 
 
-def digest_of(name: str) -> str:
-    """SHA-256 of the model's file, hexadecimal: what a gallery remembers its model by."""
-    path = Path(name)
-    if name == DEMONSTRATION:
-        path = Path(urface.__file__).parent / "box" / "demonstration.safetensors"
-    with open(path / "model.safetensors" if path.is_dir() else path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def open_gallery(given: Any) -> tuple[Gallery | None, bytes]:
+    """The gallery that --gallery names, and its key; None and nothing without one."""
+    if not given.gallery:
+        return None, b""
+    from urface.gallery import Gallery
+    from urface.gallery.keys import read_key
+
+    key = read_key(given.gallery_key or None)
+    return Gallery.open(given.gallery, key), key
 
 
 def share_cores(workers: int) -> None:
