@@ -1,11 +1,11 @@
-"""The service under load: `python bench/service.py [MODEL] [--seconds 60]`; the goal's own run is --seconds 600.
+"""The service under load: `python bench/service.py [MODEL] [--seconds 60]`; the goal's run is --seconds 600.
 
-`urface serve` runs in a process of its own with a gallery of 200 people; the clients are in this process and
-use the same cores. A client asks, waits for the answer, pauses as long as chance says, asks again. With 32
-clients the pauses are such that together they ask for 60 % of what one client without pauses gets done: a
-service that is asked for more than it can do has no p99 but the length of its queue. What it does then, with 32
-clients that never pause, is the last line. Photos are 640 x 480 JPEGs of a synthetic face; without mediapipe
-aligned crops are sent, and the lines say so.
+`urface serve` runs in a process of its own with a gallery of 200 people; the clients are in this process
+and use the same cores. A client asks, waits for the answer, pauses as long as chance says, asks again.
+With 32 clients the pauses are such that together they ask for 60 % of what one client without pauses gets
+done: a service that is asked for more than it can do has no p99 but the length of its queue. What it does
+then, with 32 clients that never pause, is in the last lines. Photos are 640 x 480 JPEGs of a synthetic
+face; without mediapipe aligned crops are sent, and the lines say so.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ from urface.web.people import PersonIds
 CLIENTS, PEOPLE, LOAD = 32, 200, 0.6
 ALIGNED = find_spec("mediapipe") is None
 WHAT = " (aligned crops)" if ALIGNED else ""
-# Shares of a busy door: mostly who is this, now and then an enrolment and a removal.
-MIX = (("identify", 0.6), ("compare", 0.15), ("enrol", 0.1), ("template", 0.1), ("remove", 0.05))
+# Of a busy door: mostly who is this, now and then an enrolment and a removal. Not identify, which a model
+# whose calibration does not support the rate refuses.
+MIX = (("search", 0.6), ("compare", 0.15), ("enrol", 0.1), ("template", 0.1), ("remove", 0.05))
 
 
 def picture(identity: int, shot: int) -> bytes:
@@ -50,6 +51,22 @@ def picture(identity: int, shot: int) -> bytes:
     wall = cv2.GaussianBlur(cv2.resize(face[:8, :8], (640, 480)), (0, 0), 25)
     wall[130:354, 208:432] = face
     return encode_jpeg(wall, 90)
+
+
+def found_pictures(count: int) -> list[bytes]:
+    """The first pictures in which the detector finds the face: it is looked for once, as in most photos."""
+    from urface.data.decode import decode_image
+    from urface.photos import find_faces, open_detector
+
+    detector = None if ALIGNED else open_detector()
+    found: list[bytes] = []
+    person = 0
+    while len(found) < count:
+        photo = picture(person, 1)
+        if detector is None or find_faces(decode_image(photo), detector):
+            found.append(photo)
+        person += 1
+    return found
 
 
 @dataclass
@@ -75,8 +92,8 @@ class Client:
         photo, other = self.random.choice(self.photos), self.random.choice(self.photos)
         person = f"person {self.random.randrange(PEOPLE)}"
         aligned = str(ALIGNED).lower()
-        if kind == "identify":
-            path = f"/v1/identify?fpir=0.1&aligned={aligned}"
+        if kind == "search":
+            path = f"/v1/search?k=5&aligned={aligned}"
             return await self.send("POST", path, {}, [("image", photo)])
         if kind == "compare":
             path = f"/v1/compare?aligned_a={aligned}&aligned_b={aligned}"
@@ -163,7 +180,11 @@ def fill(folder: Path, model: str, photos: list[bytes]) -> bytes:
     shape = (settings.sub_embeddings, settings.embedding_dim // settings.sub_embeddings)
     soon = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 1e7))
     with Gallery.create(
-        folder / "people", model=digest_of_ours(model_path(model)), shape=shape, key=key
+        folder / "people",
+        model=digest_of_ours(model_path(model)),
+        shape=shape,
+        key=key,
+        index="exact:",
     ) as gallery:
         for person in range(PEOPLE):
             faces = embedder.embed(render_face(3, person, 0, 112).image[None])
@@ -176,7 +197,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default="demonstration")
     parser.add_argument("--seconds", type=float, default=60.0, help="of the 32 clients")
     given = parser.parse_args()
-    photos = [picture(person, 1) for person in range(12)]
+    photos = found_pictures(12)
     with tempfile.TemporaryDirectory() as place:
         key = fill(Path(place), given.model, photos)
         command = [
@@ -208,7 +229,7 @@ def wait_for(server: subprocess.Popen[bytes], log: Path) -> int:
 def measure(port: int, ids: PersonIds, photos: list[bytes], seconds: float) -> None:
     clients = [Client(port, ids, photos, seed) for seed in range(CLIENTS)]
     run(clients[:4], 3.0)  # each worker's detector and the index are made at their first use
-    one = run(clients[:1], 10.0, only="identify")
+    one = run(clients[:1], 10.0, only="search")
     tell(Figure(f"one photo to an answer, p50{WHAT}", one.quantile(0.5), "ms", 40.0))
     single = run(clients[:1], 20.0)
     rate = len(single.took) / 20.0
