@@ -144,9 +144,10 @@ def build_service(given: Any, keys: KeyFile | None) -> Service:
     decision = decision_of(embedder.facts)
     digest = digest_of_ours(model_path(name))
     limits: Limits = Limits(requests_per_second=given.rate, burst=max(1, round(3 * given.rate)))
-    workers = given.workers or min(4, len(os.sched_getaffinity(0)))
-    share_cores(workers)
-    engine = Engine(embedder, detector_opener(given.detector), workers, limits)
+    cores = len(os.sched_getaffinity(0))
+    workers = given.workers or min(4, cores)
+    detector = detector_opener(given.detector)
+    engine = Engine(embedder, detector, workers, limits, max(1, cores // workers))
     if gallery:
         gallery.require_model(digest)
         gallery.decision = decision
@@ -174,13 +175,6 @@ def open_gallery(given: Any) -> tuple[Gallery | None, bytes]:
 
     key = read_key(given.gallery_key or None)
     return Gallery.open(given.gallery, key), key
-
-
-def share_cores(workers: int) -> None:
-    """Give each worker its share of the cores: threads of several networks at once would fight."""
-    import torch
-
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // workers))
 
 
 def detector_opener(which: str) -> Callable[[], Detector] | None:

@@ -24,6 +24,12 @@ Result = TypeVar("Result")
 MOST_ASPECT = 1.05  # of an aligned crop, which is square
 
 
+def _set_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
 @dataclass(frozen=True)
 class Photo:
     """What a client sent for one face.
@@ -50,6 +56,7 @@ class Engine:
     """``workers`` threads around one embedder, with a detector in each.
 
     open_detector  makes one; None where no detector is installed: aligned crops alone are taken
+    threads        of the network in each worker: together more than cores would only wait for each other
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class Engine:
         open_detector: Callable[[], Detector] | None,
         workers: int,
         limits: Limits,
+        threads: int = 1,
     ) -> None:
         self.embedder = embedder
         self.finds_faces = open_detector is not None
@@ -66,7 +74,8 @@ class Engine:
         self._most = workers + limits.waiting
         self._busy = 0
         self._own = threading.local()  # mediapipe's objects belong to one thread
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="urface-web")
+        # torch keeps its number of threads for each thread that calls it, so each worker sets its own.
+        self._pool = ThreadPoolExecutor(workers, "urface-web", _set_threads, (threads,))
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """``work`` in a worker. Raises Refusal (429) at once where too many wait already."""
