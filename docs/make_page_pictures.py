@@ -15,6 +15,8 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
+from PIL import Image
+
 from urface.commands.serve import build_service
 from urface.embedder import load
 from urface.gallery import Gallery
@@ -52,6 +54,10 @@ def main(model: str = "demonstration", folder: str = str(ROOT / "docs")) -> None
         )
         server.should_exit = True
         thread.join()
+    for picture in Path(folder).glob("page_*.png"):
+        with Image.open(picture) as shot:  # 256 colours are a third of the bytes
+            small = shot.convert("RGB").quantize(256)
+        small.save(picture, optimize=True)
 
 
 if __name__ == "__main__":

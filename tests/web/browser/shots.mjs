@@ -24,7 +24,7 @@ await compared("compare_dark", { ...desktop, colorScheme: "dark" }, 1, 3);
 await compared("phone", phone, 1, 2);
 await compared("unsure", desktop, 1, 4);
 
-for (const [name, options] of [["gallery", desktop], ["gallery_dark", { ...desktop, colorScheme: "dark" }], ["gallery_phone", phone]]) {
+for (const [name, options] of [["gallery", desktop]]) {
   const { page, wrong } = await openPage(browser, `${address}/#gallery`, options);
   await ready(page);
   if (name === "gallery") {
