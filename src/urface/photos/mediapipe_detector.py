@@ -13,7 +13,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import cv2
@@ -56,6 +56,7 @@ class MediapipeDetector:
     name = "mediapipe-0.10.21"
 
     def __init__(self) -> None:
+        self._greeted = False
         with quiet():
             self._finder = FaceFinder()
             try:
@@ -154,7 +155,9 @@ class MediapipeDetector:
 
     def _points(self, picture: np.ndarray) -> np.ndarray | None:
         """[478, 2] of the face in a square, in its pixels."""
-        mesh = self._finder.look(picture, 0.0)
+        with nullcontext() if self._greeted else quiet():  # it speaks again at its first face
+            mesh = self._finder.look(picture, 0.0)
+        self._greeted = self._greeted or mesh is not None
         # Coordinates of mediapipe count from the edge of the first pixel, ours from its centre.
         return None if mesh is None else mesh[:, :2].astype(np.float64) * len(picture) - 0.5
 
