@@ -79,6 +79,8 @@ def finding(files: list[bytes], group: bytes) -> None:
 
 def answering(files: list[bytes]) -> None:
     """From the bytes of a photo to the embedding of its largest face, as a service does it."""
+    import torch
+
     from urface.config import ModelSettings, ObjectiveSettings
     from urface.embedder import Embedder
     from urface.models.urface import build_urface
@@ -87,7 +89,11 @@ def answering(files: list[bytes]) -> None:
     detector = open_detector()
     for backbone, (side, target) in BACKBONES.items():
         settings = ModelSettings(backbone, side, side, sub_embeddings=16)  # type: ignore[arg-type]
+        torch.manual_seed(0)
         model = build_urface(settings, ObjectiveSettings("confidence", 2.0))
+        noise = np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype(np.uint8)
+        with torch.no_grad():  # statistics of a batch, so that features keep to a scale
+            model.train()(torch.from_numpy(noise))
         embedder = Embedder(model, settings, device="cpu")
 
         def answer(data: bytes, embedder: Embedder = embedder) -> None:
