@@ -145,7 +145,7 @@ def judge(
             f"too unsure to say: an uncertainty of {uncertainty:.2f} is above {decision.unsure_above:.2f} "
             f"({decision.unsure_rule})"
         )
-        same = None
+        same: bool | None = None
     else:
         measured = rate(point.false_matches, point.impostor_pairs)
         basis = (
