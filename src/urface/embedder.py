@@ -38,7 +38,8 @@ class Embedder:
     """Embeds aligned faces. Safe to use from several threads.
 
     model, settings  the network and what it expects; on a CPU in float32 a copy is run whose BatchNorms are
-                     folded (models/fold.py), large ones with packed weights (models/packed.py), so later changes of the model's backbone have no effect
+                     folded (models/fold.py) and, of a large one, whose weights are packed (models/packed.py),
+                     so later changes of the model's backbone have no effect
     facts            what the model file says of its training (plain JSON)
     """
 

@@ -11,26 +11,31 @@ from urface.environment import placed
 from urface.models import packed as packing
 from urface.models.fold import folded
 from urface.models.packed import PackedConv, can_pack, packed
-from urface.models.urface import build_urface
+from urface.models.urface import URFace, build_urface
 
 __all__ = ["one_thread"]
 
 
-@pytest.mark.skipif(not can_pack(), reason="this torch or processor packs no weights")
-def test_packed_convolutions_give_the_same_bits_in_any_batch() -> None:
+def both(size: int) -> tuple[URFace, URFace]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = build_urface(ModelSettings("iresnet18", 48), ObjectiveSettings()).eval()
+        model = build_urface(ModelSettings("iresnet18", size), ObjectiveSettings()).eval()
     placed(model, torch.device("cpu"))
-    plain, quick = folded(model), packed(folded(model))
-    assert sum(isinstance(module, PackedConv) for module in quick.modules()) == 20
+    quick = packed(folded(model))
+    assert sum(isinstance(module, PackedConv) for module in quick.modules()) == 21
+    assert not any(isinstance(module, PackedConv) for module in model.modules())  # untouched
+    return folded(model), quick
+
+
+@pytest.mark.skipif(not can_pack(), reason="this torch or processor packs no weights")
+@pytest.mark.parametrize(("size", "tolerance"), [(48, 1e-5), (112, 0.0)])
+def test_packed_convolutions_say_the_same_in_any_batch(size: int, tolerance: float) -> None:
+    plain, quick = both(size)
     with torch.inference_mode():
-        for count in (1, 2, 7):
-            frames = torch.from_numpy(pictures(count)[:, 3:51, 3:51].copy())
+        for count in (1, 2, 5):
+            frames = torch.from_numpy(pictures(count, 112)[:, :size, :size].copy())
             for one, other in zip(plain(frames), quick(frames), strict=True):
-                assert torch.equal(one, other)
-    # The model itself is untouched.
-    assert not any(isinstance(module, PackedConv) for module in model.modules())
+                torch.testing.assert_close(one, other, rtol=0, atol=tolerance)
 
 
 def test_a_small_network_stays_as_it_is() -> None:

@@ -127,8 +127,8 @@ def judge(
     shown = decision is not None and decision.demonstration
     if threshold is not None:
         basis = "the threshold given; its false-match rate is not known"
-        same = scores[method] >= threshold
-        return Verdict(same, method, threshold, basis, demonstration=shown)
+        above = scores[method] >= threshold
+        return Verdict(above, method, threshold, basis, demonstration=shown)
     if decision is None:
         basis = (
             "this model was not calibrated: run `urface evaluate --calibrate`, or give --threshold"
