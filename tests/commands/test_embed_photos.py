@@ -156,6 +156,8 @@ def test_a_video_gives_a_face_for_each_person_and_shows_the_weights(
     rows = list(csv.DictReader(weights.read_text().splitlines()))
     assert sum(float(row["weight"]) for row in rows) == pytest.approx(1)
     assert [row["frame"] for row in rows] == ["0", "1", "2", "3"]
+    assert main([*command, "--weights", "w.txt"]) == 2
+    assert "written as .csv or .parquet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,7 @@ def test_a_video_gives_a_face_for_each_person_and_shows_the_weights(
         ([], "paths"),
         (["x.jpg", "--video", "v.mp4"], "give PATHS or --video"),
         (["x.jpg", "--weights", "w.csv"], "--weights is of the frames of a --video"),
-        (["--video", "v.mp4", "--weights", "w.txt"], "written as .csv or .parquet"),
+        (["--video", "v.mp4"], "v.mp4: cannot be read (No such file"),
         (["x.jpg", "--part-size", "4"], "add --aligned"),
         (["x.jpg", "--detector", "no.onnx"], "no.onnx: no such file"),
         (["x.jpg", "--jobs", "0"], "--jobs must be at least 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -159,6 +160,19 @@ def test_two_processes_write_what_one_writes(photos: Path, tmp_path: Path, detec
     align(photos, one, detector)
     align(photos, two, detector, jobs=2)
     assert whole(one) == whole(two)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_ends_the_run_with_one_line_and_nothing_finished_is_lost(
+    photos: Path, tmp_path: Path, detector: str
+) -> None:
+    sources = find_faces([str(photos)], photos=True)
+    found = each_photo.look_at_all(each_photo.photos_of(sources), detector, jobs=2)
+    next(found)
+    for child in multiprocessing.active_children():
+        os.kill(child.pid, signal.SIGKILL)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="a process that looks for faces was ended"):
+        list(found)
 
 
 def test_a_manifest_of_something_else_is_refused(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 
-from urface.photos import FoundFace, NoFace, aligned_face, find_faces
+from urface.data.decode import encode_png
+from urface.photos import FoundFace, NoFace, aligned_face, each_photo, find_faces
 from urface.photos.faces import roll_of
 from urface.template import TEMPLATE
 
@@ -104,6 +107,26 @@ def test_faces_come_largest_first_and_the_small_ones_are_left_out() -> None:
     assert [face.number for face in faces] == [1, 2, 3]
     assert {face.of for face in faces} == {3}
     assert aligned_face(photo, Several()).face.size == 90
+
+
+def test_a_photo_with_tiny_faces_alone_is_told_apart_from_one_without() -> None:
+    photo = each_photo.Photo("a.png", encode_png(np.zeros((100, 100, 3), np.uint8)))
+    seen = each_photo.look(photo, Several(), "all", smallest=60)
+    assert (seen.outcome, len(seen.faces), seen.small) == ("aligned", 1, 3)
+    seen = each_photo.look(photo, Several(), "all", smallest=95)
+    assert (seen.outcome, seen.faces, seen.small) == ("too small", [], 4)
+    assert seen.reason == "the largest of 4 faces measures 90 pixels, less than 95"
+    assert each_photo.look(photo, Marks(), "all").outcome == "no face"
+    assert len(each_photo.look(photo, Several(), "largest").faces) == 1
+
+
+def test_a_photo_over_the_limits_is_refused_by_its_header_and_named() -> None:
+    huge = encode_png(np.zeros((1, 1, 3), np.uint8))
+    header = huge[:16] + (60_000).to_bytes(4, "big") + (60_000).to_bytes(4, "big") + huge[24:29]
+    data = header + zlib.crc32(header[12:29]).to_bytes(4, "big") + huge[33:]
+    seen = each_photo.look(each_photo.Photo("huge.png", data), Several(), "all")
+    assert seen.outcome == "undecodable"
+    assert "60000 x 60000 pixels" in seen.reason
 
 
 def test_a_photo_without_a_face_raises_its_name() -> None:
