@@ -17,6 +17,7 @@ from urface.types import FaceEmbedding, UserError
 if TYPE_CHECKING:
     from urface.search import Index
 
+FILE = "search.index"  # urface.search.index_path, whose import needs torch
 AT_A_TIME = 4096  # templates decrypted and handed to the index together
 
 
@@ -145,10 +146,8 @@ class SearchCache:
 
     def erase_file(self) -> None:
         """After an erasure, whose write has replaced the file's key already."""
-        from urface.search import index_path
-
         self._saved = ""
-        index_path(self._folder).unlink(missing_ok=True)
+        (self._folder / FILE).unlink(missing_ok=True)
 
     def use_key(self, key: bytes) -> None:
         """What the file is sealed with from now on."""
