@@ -12,8 +12,9 @@ import torch
 
 import urface
 from small_model import SETTINGS, one_thread, pictures, small_model
-from urface.config import ObjectiveSettings
+from urface.config import ModelSettings, ObjectiveSettings
 from urface.models.files import save_model
+from urface.models.urface import build_urface
 from urface.types import FaceEmbedding, UserError
 
 __all__ = ["one_thread"]  # a fixture for every test of this file
@@ -155,3 +156,25 @@ def test_a_weight_that_is_not_a_number_gives_no_embedding() -> None:
         next(model.embedding_head.parameters()).fill_(float("nan"))
     with pytest.raises(UserError, match="not 1"):
         urface.Embedder(model, SETTINGS, device="cpu", precision="fp32").embed(pictures(1))
+
+
+def test_eight_threads_get_the_bits_of_one(embedder: urface.Embedder) -> None:
+    """Each with faces of its own: a buffer shared between calls would mix them up."""
+    sets = [pictures(5, seed=seed) for seed in range(8)]
+    alone = [embedder.embed(faces) for faces in sets]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            for one, again in zip(alone, pool.map(embedder.embed, sets), strict=True):
+                for name in ("mean", "confidence", "variance"):
+                    np.testing.assert_array_equal(getattr(one, name), getattr(again, name))
+
+
+def test_thousands_of_faces_are_those_of_small_batches() -> None:
+    settings = ModelSettings("tiny", 32, embedding_dim=16, sub_embeddings=2)
+    model = build_urface(settings, ObjectiveSettings("cosface", 0.3))
+    embedder = urface.Embedder(model, settings, device="cpu", precision="fp32")
+    faces = np.tile(pictures(50, 35), (40, 1, 1, 1))
+    whole = embedder.embed(faces, batch_size=1000)
+    assert len(whole) == 2000
+    assert_close(whole[:50], embedder.embed(faces[:50], batch_size=1), 1e-5)
+    assert_close(whole[-50:], whole[:50], 1e-6)

@@ -7,8 +7,9 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from urface.commands.gallery_given import DEMONSTRATION, gallery_parser, model_digest
+from urface.commands.gallery_given import gallery_parser, model_digest
 from urface.commands.parser import note
+from urface.models.box import DEMONSTRATION
 from urface.types import UserError
 
 SUMMARY = """\
