@@ -1,8 +1,8 @@
 """Search by likelihood among a million templates: expanded vectors as 4-bit codes, scanned by FAISS.
 
-Product quantisation fits the expansion. Two dimensions of a mean under R = 2 terms are one code of 4 bits (one
-dimension under R = 4, where variances span more); the numbers that a sub-embedding's variance alone decides
-lie on a curve, along which 16 places are enough. That is 144 (272) bytes a template at [16, 32] where whole
+Product quantisation fits the expansion. Two dimensions of a mean under R = 2 terms are one code of 4 bits
+(one dimension under R = 4, where variances span more); the numbers that a sub-embedding's variance alone
+decides lie on a curve, along which 16 places are enough. That is 144 (272) bytes a template at [16, 32] where whole
 vectors take 4.6 (9) KB, and FAISS scans 32 templates at once with its tables in registers. Codes only choose
 the candidates; exact scores rank them.
 
@@ -23,16 +23,15 @@ from urface.search.expansion import Expansion, expand_gallery, expand_probe
 from urface.search.flat import faces_of, load_faiss, plan_for, refuse_per_dimension
 from urface.types import UserError
 
-TERMS, LOG_TERMS = (
-    2,
-    5,
-)  # R and Q: groups of R and of R + Q + 1 numbers that codes of 4 can be cut from
-GROUP = 4  # numbers of a code
-TRAINED_FROM = 8192  # templates; fewer are scored one by one, which takes 10 ms
-SAMPLE = 32768  # templates that codes are learnt from
-GROWTH = (
-    8  # codes are learnt anew when there are this many times as many templates as when they were
+# R and Q, such that codes of GROUP numbers can be cut from groups of R and of R + Q + 1.
+GROUP = 4
+FEW, MANY = (2, 5), (4, 3)
+FEW_ERROR = (
+    0.05  # of the distance term, up to which few terms do: of variances within a factor of 18
 )
+TRAINED_FROM = 8192  # templates; fewer are scored one by one, in some milliseconds
+SAMPLE = 32768  # templates that codes are learnt from
+GROWTH = 8  # times as many templates as codes were learnt with: they are learnt anew
 DEAD = 0.2  # share of codes of removed templates at which all are made anew
 CANDIDATES, SHARE = 1000, 500  # at least, and one template in so many: ranked by exact scores
 

@@ -106,7 +106,7 @@ def fit_expansion(
     *,
     terms: int | None = None,
     log_terms: int | None = None,
-    distance_error: float = 0.002,
+    distance_error: float = 0.005,
     log_error: float = 0.02,
 ) -> Expansion:
     """The expansion with the fewest terms that keeps within both errors (see ``Expansion``).

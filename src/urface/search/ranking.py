@@ -13,6 +13,9 @@ from urface.search.rows import Rows
 from urface.types import UserError
 
 PROBES = 256  # at a time: a tile of scores is 8 MB
+FEW_PROBES = (
+    4  # up to which pairs one by one are quicker than a matrix, which lays out the gallery first
+)
 SPARE = 8  # more than k that a scan keeps: its float32 sums may order near ties otherwise than exact scores
 FACTORS = 7  # sums of two float32 variances whose product no float64 fails to hold: always the same, so that
 # a score does not depend on who else is a candidate
@@ -72,7 +75,13 @@ def scan(
         best = Best(len(faces), keep)
         for start, templates, spreads in rows.tiles():
             other = torch.from_numpy(templates)
-            if method == "cosine":
+            if len(faces) <= FEW_PROBES:
+                found = [
+                    exact_scores((mean[row], variance[row]), templates, spreads, method)
+                    for row in range(first, first + len(faces))
+                ]
+                scores = torch.from_numpy(np.stack(found))
+            elif method == "cosine":
                 scores = cosine_matrix(faces, other)
             else:
                 scores = likelihood_matrix(faces, spread, other, torch.from_numpy(spreads))
