@@ -42,6 +42,7 @@ class MilvusIndex:
 
     def __init__(self, url: str, fresh: bool = False) -> None:
         self.stamp = ""
+        self.url = url
         self.client = _client(url)
         self.plan: Expansion | None = None
         self.collection = ""
@@ -196,6 +197,8 @@ class MilvusIndex:
         """Take the collection that is there. Of two, left by a kill between making and dropping, the one with
         more templates is whole; the other is dropped, and ``reconcile`` sees to the rest."""
         names = self._collections()
+        for name in names:
+            self.client.load_collection(name)  # after a kill the engine may hold it on disk alone
         names.sort(key=lambda name: sum(len(ids) for ids, _ in self._scan(name, ["id"])))
         for name in names[:-1]:
             self.client.drop_collection(name)
@@ -205,6 +208,11 @@ class MilvusIndex:
 
     def close(self) -> None:
         self.client.close()
+        if self.url.startswith("milvus:"):
+            from milvus_lite.server_manager import server_manager_instance
+
+            # Else the file stays locked by this process until it ends.
+            server_manager_instance.release_server(self.url.removeprefix("milvus:"))
 
 
 def _plan_of(name: str) -> Expansion:
