@@ -10,8 +10,8 @@ import pytest
 from gallery.made import KEY, Clock, consent, faces_of, new_gallery
 from urface.gallery import Gallery
 from urface.gallery.cache import FILE
-from urface.search import index_path
-from urface.types import FaceEmbedding
+from urface.search import ExactIndex, index_path
+from urface.types import FaceEmbedding, UserError
 
 COUNT = 100
 
@@ -116,6 +116,52 @@ def test_any_history_leaves_the_index_as_a_new_one_would_be(tmp_path, index):
         anew = again.search(asked, 5)
     names = [[match.person for match in row] for row in kept]
     assert names == [[match.person for match in row] for row in anew]
+
+
+class Engine(ExactIndex):
+    """An index with contents of its own, that outlive whoever opened it, as Milvus has."""
+
+    def close(self) -> None:
+        pass
+
+    def save(self, path) -> None:
+        pass
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    there = Engine()
+    monkeypatch.setattr("urface.search.open_index", lambda *_, **__: there)
+    return there
+
+
+def test_an_engine_is_held_against_the_database_and_told_of_removals_at_once(tmp_path, engine):
+    with new_gallery(tmp_path / "g", 20, index="milvus:/nowhere.db") as gallery:
+        gallery.search(faces_of(0))
+        gallery.remove("person 3")
+        assert sorted(engine.ids().tolist()) == [n for n in range(1, 21) if n != 4]
+    mean, _ = engine.stored(np.array([7]))
+    engine.remove(np.array([5, 6]))  # lost by the engine
+    engine.add(np.array([4, 99, 8]), FaceEmbedding.concatenate([faces_of(n) for n in range(3)]))
+    with Gallery.open(tmp_path / "g", KEY, clock=Clock()) as gallery:
+        gallery.remove("person 9")  # before any search
+        assert sorted(engine.ids().tolist()) == [n for n in range(1, 21) if n not in (4, 10)]
+        found = gallery.search(probes(), 1)[:3]
+        assert [row[0].person for row in found] == ["person 0", "person 1", "person 2"]
+    assert np.array_equal(engine.stored(np.array([7]))[0], mean)
+
+
+def test_an_engine_that_cannot_be_reached_is_told_of_with_the_removal_done(
+    tmp_path, engine, monkeypatch
+):
+    with new_gallery(tmp_path / "g", 3, index="milvus:/nowhere.db") as gallery:
+        monkeypatch.setattr(
+            "urface.search.open_index",
+            lambda *_, **__: (_ for _ in ()).throw(UserError("no answer")),
+        )
+        with pytest.raises(UserError, match="erased, but"):
+            gallery.remove("person 1")
+        assert [one.person for one in gallery.people()] == ["person 0", "person 2"]
 
 
 @pytest.mark.slow

@@ -127,6 +127,20 @@ def test_whatever_of_the_unsynced_log_reached_the_disk_no_acknowledged_write_is_
     assert cuts == 40
 
 
+def test_a_log_that_was_not_synced_would_lose_an_acknowledged_write(tmp_path):
+    """The control of the test above: the same cut, in the part that was synced."""
+    gallery = new_gallery(tmp_path / "g")
+    gallery.enrol("early", faces_of(1), consent())
+    before = (tmp_path / "g" / "gallery.db-wal").stat().st_size
+    gallery.enrol("late", faces_of(2), consent())
+    disk = shutil.copytree(tmp_path / "g", tmp_path / "cut")
+    (disk / "gallery.db-shm").unlink()
+    with open(disk / "gallery.db-wal", "r+b") as file:
+        file.truncate(before)
+    with Gallery.open(disk, KEY, clock=Clock()) as found:
+        assert [one.person for one in found.people()] == ["early"]
+
+
 STRACE = shutil.which("strace")
 
 
