@@ -62,7 +62,8 @@ stamp_of() {
 
 run_files=(pyproject.toml requirements/runtime.txt scripts/setup.sh)
 faces_files=("${run_files[@]}" requirements/detector.txt)
-dev_files=("${faces_files[@]}" requirements/dev.txt)
+browser=tests/web/browser
+dev_files=("${faces_files[@]}" requirements/dev.txt "$browser/package-lock.json")
 fresh() { [[ -f $venv/$1.stamp && $(<"$venv/$1.stamp") == "$2" ]]; }
 
 case $what in
@@ -104,6 +105,15 @@ fi
 if [[ $what == dev ]]; then
     say "installing the tools of requirements/dev.txt"
     pip_install -r requirements/dev.txt
+    # The page is tested in a real browser; without one those tests skip and say so.
+    missing=()
+    command -v npm >/dev/null || missing+=(nodejs npm)
+    command -v chromium >/dev/null || missing+=(chromium)
+    [[ ${#missing[@]} -eq 0 ]] || (apt_install "${missing[@]}") || say "no browser: the tests of the page will be skipped"
+    if command -v npm >/dev/null; then
+        say "installing what drives the browser"
+        (cd "$browser" && npm ci --silent --no-audit --no-fund) || say "npm failed: the tests of the page will be skipped"
+    fi
     stamp_of "${dev_files[@]}" >"$venv/dev.stamp"
 fi
 say "done"
