@@ -18,12 +18,14 @@ from urface.types import FaceEmbedding, UserError
 if TYPE_CHECKING:
     from urface import losses
     from urface.embedder import Embedder, load
+    from urface.gallery import Gallery
     from urface.scoring import fuse, score, score_matrix
 
 __version__ = "0.1.0"
 
 _DOORS = {
     "Embedder": "urface.embedder",
+    "Gallery": "urface.gallery",
     "load": "urface.embedder",
     "fuse": "urface.scoring",
     "score": "urface.scoring",
@@ -33,6 +35,7 @@ _DOORS = {
 __all__ = [
     "Embedder",
     "FaceEmbedding",
+    "Gallery",
     "UserError",
     "fuse",
     "load",

@@ -14,10 +14,9 @@ COMMANDS = {
         "urface.commands.train", "train a model on folders, tars or manifests of faces"
     ),
     "evaluate": Command("urface.commands.evaluate", "judge models on benchmarks"),
-    "embed": Command("urface.commands.embed", "aligned faces to a file of embeddings"),
-    "compare": Command(
-        "urface.commands.compare", "two aligned faces: score, verdict, uncertainties"
-    ),
+    "align": Command("urface.commands.align", "photos to aligned faces and a manifest of outcomes"),
+    "embed": Command("urface.commands.embed", "photos, videos or crops to a file of embeddings"),
+    "compare": Command("urface.commands.compare", "two photos: score, verdict, uncertainties"),
     "import-weights": Command(
         "urface.commands.import_weights", "weights of InsightFace or AdaFace to a urface model"
     ),

@@ -9,14 +9,16 @@ from typing import Any, Literal
 import numpy as np
 
 from urface.commands.parser import CommandParser, note
+from urface.commands.photo_options import HINT, add_photo_options, looks_aligned
 from urface.types import FaceEmbedding, UserError
 
 SUMMARY = """\
-Compare two aligned faces: both scores, a verdict at the threshold that the model was calibrated to
-or at --threshold, and the uncertainty of every sub-embedding of both faces."""
+Compare the faces of two photos, or with --aligned two aligned faces: both scores, a verdict at the
+threshold that the model was calibrated to or at --threshold, and the uncertainty of every sub-embedding of
+both faces. Of a photo with several faces the largest is taken, which is said."""
 EXAMPLES = """\
   urface compare runs/demo/models/confidence_seed0 a.jpg b.jpg
-  urface compare model.safetensors a.jpg b.jpg --json
+  urface compare model.safetensors crop_a.png crop_b.png --aligned --json
   urface compare model.safetensors a.jpg b.jpg --method cosine --threshold 0.35"""
 
 BAR = 16
@@ -36,8 +38,10 @@ class Verdict:
 def run(arguments: list[str]) -> int:
     parser = CommandParser("urface compare", SUMMARY, EXAMPLES)
     parser.add("model", str, help="model.safetensors, or the folder of a run")
-    parser.add("a", str, help="an aligned face, .jpg, .png or .webp")
+    parser.add("a", str, help="a photo, .jpg, .png or .webp")
     parser.add("b", str, help="another")
+    parser.add_flag("--aligned", help="both are aligned faces: nothing is detected")
+    add_photo_options(parser, faces=False)
     parser.add("--threshold", float, None, help="judge by this instead of the model's calibration")
     parser.add("--method", Method, "likelihood", help="which score --threshold is on")
     parser.add_flag("--json", help="print JSON instead of a table")
@@ -45,14 +49,10 @@ def run(arguments: list[str]) -> int:
     if given.threshold is not None and not np.isfinite(given.threshold):
         raise UserError(f"--threshold must be a finite number, got {given.threshold}")
 
-    from urface.data.decode import read_image
     from urface.embedder import load
     from urface.scoring import score
 
-    images = [read_image(path) for path in (given.a, given.b)]
-    for path, image in zip((given.a, given.b), images, strict=True):
-        if image.shape[0] != image.shape[1]:
-            note(f"note: {path} is {image.shape[1]} x {image.shape[0]}, so not an aligned face")
+    images = _aligned(given) if given.aligned else _found(given)
     embedder = load(given.model)
     faces = embedder.embed(images)
     scores = {m: float(score(faces[0], faces[1], m)[0]) for m in ("likelihood", "cosine")}
@@ -62,6 +62,39 @@ def run(arguments: list[str]) -> int:
     else:
         print(as_text(given.a, given.b, faces, scores, verdict))
     return 0
+
+
+def _aligned(given: Any) -> list[np.ndarray]:
+    from urface.data.decode import read_image
+
+    images = [read_image(path) for path in (given.a, given.b)]
+    for path, image in zip((given.a, given.b), images, strict=True):
+        if image.shape[0] != image.shape[1]:
+            note(f"note: {path} is {image.shape[1]} x {image.shape[0]}, so not an aligned face")
+    return images
+
+
+def _found(given: Any) -> list[np.ndarray]:
+    """The largest face of both photos, with notes on what else there is."""
+    from urface.data.decode import read_image
+    from urface.photos import NoFace, aligned_face, open_detector
+
+    photos = [read_image(path) for path in (given.a, given.b)]
+    detector = open_detector(given.detector)
+    faces = []
+    for path, photo in zip((given.a, given.b), photos, strict=True):
+        try:
+            face = aligned_face(photo, detector, path)
+        except NoFace as error:
+            raise NoFace(f"{error}; {HINT}" if looks_aligned(photo) else str(error)) from None
+        if looks_aligned(photo):
+            note(f"note: {path} is 112 x 112 and was searched for a face: {HINT}")
+        if face.of > 1:
+            note(f"note: {path} has {face.of} faces: the largest is compared")
+        if face.rotation:
+            note(f"note: {path} was turned by {face.rotation} degrees to find a face")
+        faces.append(face.image)
+    return faces
 
 
 def judge(

@@ -1,12 +1,11 @@
-"""`urface embed`: images from anywhere, streamed through the model into one file of embeddings."""
+"""`urface embed`: faces from anywhere, streamed through the model into one file of embeddings."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from tqdm import tqdm
 
+from urface.commands.given import find_faces
 from urface.commands.parser import CommandParser, note
+from urface.commands.photo_options import add_photo_options
 from urface.data.remote import is_url
 from urface.types import UserError
 
@@ -24,28 +25,36 @@ if TYPE_CHECKING:
     from urface.embedder import Embedder
 
 SUMMARY = """\
-Embed aligned faces. PATHS are image files, folders (images at any depth), tars, manifests (.csv,
-.parquet) and CelebA. OUT holds mean, confidence and variance of every face, and its key: for an
-image file its path as given; for a folder, tar or manifest the path within, after the name given
-where there are several PATHS. Read it with urface.FaceEmbedding.load and urface.types.load_keys.
+Embed the faces of photos, or with --aligned aligned faces. PATHS are image files, folders (images at any
+depth), tars, manifests (.csv, .parquet) and CelebA. OUT holds mean, confidence and variance of every face,
+and its key: for an image file its path as given; for a folder, tar or manifest the path within, after the
+name given where there are several PATHS. Read it with urface.FaceEmbedding.load and urface.types.load_keys.
+
+Of a photo the largest face is taken, or with --faces all every face, called photo.jpg#1, photo.jpg#2 and so
+on from the largest. Photos without a face are named, counted and listed in OUT.failures.csv.
 
 An image that cannot be decoded is named and left out: up to --corrupt-share of all, at least 1.
 
+With --video FILE the people of a video are followed, and OUT holds one face for each, film.mp4#1 and so
+on: its frames fused, each weighed by its uncertainty. --weights tells the weights.
+
 With --engine ray, --part-size or a URL as OUT, OUT is a folder of parts and parts.json, the list of what
 counts; a run that was killed goes on where it was, and models are judged on it as on any features. An
-image that failed has a row of NaN there. PATHS may then be URLs too, and Parquet with a column image."""
+image that failed has a row of NaN there. PATHS, of aligned faces, may then be URLs too, and Parquet with a
+column image."""
 EXAMPLES = """\
-  urface embed runs/mine/model.safetensors faces/ -o faces.safetensors
-  urface embed runs/mine a.jpg b.jpg more.tar --output all.safetensors --batch-size 256
-  urface embed runs/mine crawl/manifest.parquet -o crawl.safetensors --corrupt-share 0.05
-  urface embed runs/mine s3://crawl/a.tar s3://crawl/b.tar -o s3://crawl/embedded --engine ray"""
+  urface embed runs/mine/model.safetensors photos/ -o faces.safetensors
+  urface embed runs/mine party.jpg --faces all -o faces.safetensors
+  urface embed runs/mine --video film.mp4 --fps 5 -o people.safetensors --weights weights.csv
+  urface embed runs/mine --aligned a.jpg b.jpg more.tar --output all.safetensors --batch-size 256
+  urface embed runs/mine s3://crawl/a.tar -o s3://crawl/embedded --engine ray --aligned"""
 PART_SIZE = 4096  # images: what a kill can cost each worker
 
 
 def run(arguments: list[str]) -> int:
     parser = CommandParser("urface embed", SUMMARY, EXAMPLES)
     parser.add("model", str, help="model.safetensors, or the folder of a run")
-    parser.add_argument("paths", nargs="+", metavar="PATHS", help="what to embed")
+    parser.add_argument("paths", nargs="*", metavar="PATHS", help="what to embed")
     parser.add_argument(
         "-o",
         "--output",
@@ -53,6 +62,11 @@ def run(arguments: list[str]) -> int:
         metavar="OUT",
         help="a file, written whole at the end or not at all; or a folder or URL for parts",
     )
+    parser.add_flag("--aligned", help="PATHS hold aligned faces, not photos: nothing is detected")
+    add_photo_options(parser)
+    parser.add("--video", str, "", help="a video instead of PATHS")
+    parser.add("--fps", float, 5.0, help="frames a second of the video that are looked at")
+    parser.add("--weights", str, "", help=".csv or .parquet: how each frame weighs in its person")
     parser.add_passes()
     parser.add("--engine", Literal["local", "ray"], "local", help="this process, or a Ray cluster")
     parser.add("--part_size", int, 0, help=f"images a part; 0: one file, or {PART_SIZE} a part")
@@ -61,9 +75,25 @@ def run(arguments: list[str]) -> int:
     parser.add("--gpus_per_worker", float, 0.0, help="of each Ray actor")
     parser.add("--ray_address", str, "", help="of a cluster; empty: RAY_ADDRESS, or this machine")
     given = parser.read_passes(arguments)
+    if bool(given.paths) == bool(given.video):
+        raise UserError("give PATHS or --video FILE; see urface embed --help")
+    if given.weights and not given.video:
+        raise UserError("--weights is of the frames of a --video")
     if given.engine == "ray" or given.part_size or is_url(given.output):
+        if not given.aligned:
+            raise UserError(
+                "parts are made of aligned faces: `urface align` makes them of photos; add --aligned"
+            )
         return _embed_parts(given)
     _check_output(Path(given.output))
+    if given.video:
+        from urface.commands.embed_video import embed_video
+
+        return embed_video(given)
+    if not given.aligned:
+        from urface.commands.embed_photos import embed_photos
+
+        return embed_photos(given)
     sources = find_faces(given.paths)
 
     from urface.embedder import load
@@ -118,74 +148,6 @@ def _check_output(output: Path) -> None:
             pass
     except OSError as error:
         raise UserError(f"{folder}: not writable ({error.strerror})") from None
-
-
-def find_faces(paths: Sequence[str]) -> list[tuple[str, FaceSource]]:
-    """The sources behind ``paths``, each with what its keys begin with."""
-    from urface.data import celeba
-    from urface.data.manifest import MANIFEST_NAMES
-    from urface.data.open import open_faces
-    from urface.data.parquet_images import holds_images, read_parquet_images
-    from urface.data.remote_folder import open_remote
-    from urface.data.source import is_image_name
-
-    places: set[str] = set()
-    for given in paths:
-        place = given if is_url(given) else os.path.realpath(given)
-        if place in places:
-            raise UserError(f"{given}: named twice in PATHS; its faces would be in OUT twice")
-        places.add(place)
-    described = (*MANIFEST_NAMES, celeba.IDENTITIES)
-    sources = []
-    for given in paths:
-        path = Path(given)
-        prefix = f"{given.rstrip('/')}/" if len(paths) > 1 else ""
-        there = is_url(given) or path.is_file()
-        if there and given.lower().endswith(".parquet") and holds_images(given):
-            sources.append((prefix, read_parquet_images(given)))
-        elif is_url(given):
-            sources.append((prefix, open_remote(given)))
-        elif path.is_file() and is_image_name(path.name):
-            # A source of one image costs little beside decoding it.
-            sources.append(("", _files(given, Path(), [given])))
-        elif path.is_dir() and not any((path / name).is_file() for name in described):
-            sources.append((prefix, _files(given, path, _images_below(path))))
-        else:
-            sources.append((prefix, open_faces(path)))
-    _refuse_repeated(sources)
-    return sources
-
-
-def _refuse_repeated(sources: list[tuple[str, FaceSource]]) -> None:
-    """A key must name one face: d/a.jpg, and again as a.jpg of the folder d, would be two."""
-    seen: set[str] = set()
-    for prefix, source in sources if len(sources) > 1 else []:
-        keys = {prefix + key for key in source.keys}
-        if repeated := seen & keys:
-            raise UserError(f"{min(repeated)}: is in two of PATHS; name one of them")
-        seen |= keys
-
-
-def _images_below(folder: Path) -> list[str]:
-    from urface.data.source import is_image_name
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    found = []
-    for here, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            os.path.relpath(f"{here}/{name}", folder) for name in files if is_image_name(name)
-        ]
-    return found
-
-
-def _files(name: str, root: Path, paths: list[str]) -> FaceSource:
-    from urface.data.source import FileReader, build_source
-
-    identities = [os.path.dirname(path) for path in paths]
-    return build_source(name, paths, identities, FileReader(root, paths))
 
 
 class FaceReader:

@@ -16,8 +16,8 @@ from urface.variations.pose import is_near_frontal
 OK, NO_FACE, TURNED, UNDECODABLE = "ok", "no face", "not near-frontal", "undecodable"
 STATUSES = (OK, NO_FACE, TURNED, UNDECODABLE)
 INSTALL = (
-    "finding faces needs mediapipe: pip install absl-py attrs flatbuffers 'protobuf<5' && "
-    "pip install --no-deps mediapipe==0.10.21"
+    "finding faces needs mediapipe: `make setup-faces`, or pip install absl-py attrs flatbuffers "
+    "'protobuf<5' && pip install --no-deps mediapipe==0.10.21"
 )
 SIDE = 448  # pixels of the square picture that the detector is shown
 GREY = (127, 127, 127)
@@ -71,13 +71,13 @@ class FaceFinder:
         """
         height, width = image.shape[:2]
         for share in (0.5, 0.0):
-            points = self._look(image, share)
+            points = self.look(image, share)
             if points is not None:
                 pose = estimate_pose(points * [width, height, width])
                 return Found(OK if is_near_frontal(pose) else TURNED, points, pose)
         return Found(NO_FACE, None, NOTHING)
 
-    def _look(self, image: np.ndarray, share: float) -> np.ndarray | None:
+    def look(self, image: np.ndarray, share: float) -> np.ndarray | None:
         """The mesh [478, 3] in shares of ``image``, looked for with ``share`` of its side around it."""
         height, width = image.shape[:2]
         side = max(height, width)

@@ -2,7 +2,7 @@
 
 Columns: ``path``, relative to the manifest's folder; ``identity``; any number of label columns with
 numbers in 0..1, an empty cell meaning not known. Columns of text are passed over, and so are the
-pose columns, which hold degrees.
+pose columns, which hold degrees. What `urface align` writes is read as well (see photo_table.py).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from urface.atomic import atomic_path
+from urface.data.photo_table import aligned_rows, is_photo_table
 from urface.data.source import FaceSource, FileReader, build_source
 from urface.types import UserError
 
@@ -186,6 +187,8 @@ def _read_parquet(data: bytes, name: str, needed: Sequence[str]) -> Table:
     try:
         table = pq.read_table(pa.BufferReader(data))
         table.validate(full=True)  # texts that are not UTF-8 come through reading as they are
+        if is_photo_table(table):
+            table = aligned_rows(table)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{name}: not a readable Parquet file ({reason})") from None

@@ -6,6 +6,7 @@ import errno
 import functools
 import json
 import os
+import posixpath
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -89,6 +90,21 @@ def read_tar(path: str | Path) -> FaceSource:
     """
     file = Path(path)
     return tar_source(file, index_tar(file))
+
+
+def photo_tar(path: Path) -> FaceSource:
+    """The images of a plain tar at any depth, the folder of each as its identity.
+
+    Where there is a manifest, as ``read_tar``. Raises UserError as ``index_tar`` does, and when there is
+    no image.
+    """
+    members = index_tar(path)
+    if any(_is_manifest(member.name) for member in members):
+        return tar_source(path, members)
+    images = [m for m in members if is_image_name(m.name.rpartition("/")[2])]
+    keys = [posixpath.normpath(m.name) for m in images]
+    identities = [posixpath.dirname(key) for key in keys]
+    return build_source(str(path), keys, identities, TarReader(path, images))
 
 
 def tar_source(

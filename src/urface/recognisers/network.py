@@ -130,7 +130,7 @@ def open_ours(
     model, settings, facts = load_model(path)
     return NetworkRecogniser(
         name,
-        _digest_of_ours(path),
+        digest_of_ours(path),
         model,
         settings,
         preprocessing_of_ours(model, settings),
@@ -166,7 +166,7 @@ def _objective(path: Path) -> ObjectiveSettings:
     return ObjectiveSettings(**{**told, "decorrelate": tuple(told["decorrelate"])})
 
 
-def _digest_of_ours(path: Path) -> str:
+def digest_of_ours(path: Path) -> str:
     """Of weights and settings: the rest of the header changes when a threshold is calibrated."""
     header = json_header(path, "urface")
     told = {name: header.get(name) for name in ("model", "objective", "uncertainty")}

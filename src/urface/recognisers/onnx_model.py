@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import select
-import subprocess
-import threading
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -19,23 +12,11 @@ from urface.embedder import check_images
 from urface.recognisers import sandbox
 from urface.recognisers.convert_weights import digest_of
 from urface.recognisers.network import BATCH
-from urface.recognisers.onnx_file import LARGEST, refuse_external_data
-from urface.recognisers.onnx_worker import (
-    ERROR,
-    FACES,
-    FEATURES,
-    JSON,
-    MODEL,
-    packed,
-    receive,
-    send,
-    unpacked,
-)
+from urface.recognisers.onnx_file import LARGEST
+from urface.recognisers.onnx_process import OnnxProcess
 from urface.recognisers.preprocessing import checked, network_input
 from urface.recognisers.recogniser import Features, Preprocessing
 from urface.types import UserError
-
-PATIENCE = 600.0  # seconds for one answer
 
 
 class OnnxModel:
@@ -61,30 +42,13 @@ class OnnxModel:
         preprocessing: Preprocessing | None = None,
         parts: int = 1,
     ) -> None:
-        try:
-            refuse_external_data(data)
-        except UserError as error:
-            raise UserError(f"{name}: {error}") from None
         self.name = name
         self.digest = digest
         self.parts = parts
         self.data = data
-        self._lock = threading.Lock()
-        self._process = subprocess.Popen(
-            sandbox.command("urface.recognisers.onnx_worker", str(os.getpid()), str(_threads())),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            env=sandbox.surroundings(),
-        )
-        self._end = weakref.finalize(self, _end, self._process)
-        kind, content = self._ask(MODEL, data)
-        if kind != JSON:
-            self.close()
-            raise UserError(f"{name}: not a model that onnxruntime can run")
+        self._process = OnnxProcess(data, name)
         try:
-            self._channels_last, self._batch, size = _input(json.loads(content)["inputs"])
+            self._channels_last, self._batch, size = _input(self._process.described["inputs"])
         except (
             KeyError,
             TypeError,
@@ -131,42 +95,16 @@ class OnnxModel:
 
     def close(self) -> None:
         """End the process."""
-        self._end()
+        self._process.close()
 
     def _features(self, pixels: np.ndarray) -> np.ndarray:
-        kind, content = self._ask(FACES, *packed(pixels))
-        if kind != FEATURES:
-            raise UserError(f"{self.name}: its process answers something else than features")
-        try:
-            values = unpacked(content)
-        except ValueError:
-            raise UserError(f"{self.name}: its process answers no array") from None
+        self._process.name = self.name  # who opened us may call us otherwise
+        values = self._process.run(pixels)
         if values.ndim != 2 or len(values) != len(pixels):
             raise UserError(
                 f"{self.name}: gives {list(values.shape)} for {len(pixels)} faces, not [N, D]"
             )
         return values
-
-    def _ask(self, kind: bytes, *parts: bytes | memoryview) -> tuple[bytes, bytes]:
-        source, answers = self._process.stdin, self._process.stdout
-        assert source is not None
-        assert answers is not None
-        with self._lock:
-            try:
-                send(source, kind, *parts)  # type: ignore[arg-type]
-                _wait(answers)  # type: ignore[arg-type]
-                got, content = receive(answers)  # type: ignore[arg-type]
-            except (EOFError, OSError, ValueError):
-                code = self._process.poll()
-                self.close()
-                end = "" if code is None else f" (exit {code})"
-                raise UserError(f"{self.name}: the process that runs it has ended{end}") from None
-        if got == ERROR:
-            reason = sandbox.one_line(content.decode(errors="replace"))
-            if reason == "onnxruntime is not installed":
-                reason = "an ONNX model needs onnxruntime: pip install 'urface[onnx]'"
-            raise UserError(f"{self.name}: {reason}")
-        return got, content
 
 
 def open_onnx(
@@ -179,31 +117,6 @@ def open_onnx(
         )
     digest = digest_of(path, sha256)
     return OnnxModel(path.read_bytes(), str(path), digest, preprocessing, parts)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):  # what was not yet flushed has nowhere to go
-                pipe.close()
-
-
-def _wait(answers: BinaryIO) -> None:
-    """Wait for the beginning of an answer. Raises EOFError where none comes in time."""
-    poller = select.poll()  # select itself fails where a process has more than 1,024 files open
-    poller.register(answers, select.POLLIN)
-    if not poller.poll(PATIENCE * 1000):
-        raise EOFError
-
-
-def _threads() -> int:
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return int(given) if given.isdigit() and int(given) else cores
 
 
 def _input(inputs: list[dict[str, Any]]) -> tuple[bool, int, int]:

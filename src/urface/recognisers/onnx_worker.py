@@ -4,7 +4,8 @@
 
 Messages both ways are a kind (one byte), a length (eight bytes, little endian) and so many bytes: M a
 model, B a batch (its number of dimensions, each dimension as int64, then float32), J JSON, F features as
-a batch is written, E a line on what went wrong. The process ends with its input, and imports no torch.
+a batch is written, A a batch of which all outputs are wanted, and these, each behind its length (eight
+bytes), E a line on what went wrong. The process ends with its input, and imports no torch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,7 +22,7 @@ from urface.recognisers import sandbox
 
 MEMORY = 8 << 30  # bytes beyond what it has when the model comes
 LONGEST = 4 << 30  # bytes of a message
-MODEL, FACES, JSON, FEATURES, ERROR = b"M", b"B", b"J", b"F", b"E"
+MODEL, FACES, JSON, FEATURES, ALL, ERROR = b"M", b"B", b"J", b"F", b"A", b"E"
 
 
 def send(pipe: BinaryIO, kind: bytes, *parts: bytes | memoryview) -> None:
@@ -61,6 +63,24 @@ def unpacked(content: bytes) -> np.ndarray:
     return np.frombuffer(content, "<f4", offset=8 * (1 + sides)).reshape(shape)
 
 
+def joined(arrays: Sequence[np.ndarray]) -> list[bytes | memoryview]:
+    """Several arrays as one message holds them, the parts of its content."""
+    parts: list[bytes | memoryview] = []
+    for array in arrays:
+        shape, values = packed(array)
+        parts += [(len(shape) + len(values)).to_bytes(8, "little"), shape, values]
+    return parts
+
+
+def split(content: bytes) -> Iterator[bytes]:
+    """Each array of what ``joined`` made, as ``packed`` made it."""
+    place = 0
+    while place < len(content):
+        end = place + 8 + int.from_bytes(content[place : place + 8], "little")
+        yield content[place + 8 : end]
+        place = end
+
+
 def main(arguments: list[str]) -> int:
     """The process."""
     parent, threads = int(arguments[0]), int(arguments[1])
@@ -85,6 +105,9 @@ def main(arguments: list[str]) -> int:
             if kind == MODEL:
                 session = _session(onnxruntime, content, threads)
                 send(answers, JSON, json.dumps(_described(session)).encode())
+            elif kind == ALL:
+                outputs = session.run(None, {session.get_inputs()[0].name: unpacked(content)})
+                send(answers, ALL, *joined(outputs))
             else:
                 name, wanted = session.get_inputs()[0].name, _output(session)
                 out = session.run([wanted], {name: unpacked(content)})[0]

@@ -1,0 +1,46 @@
+"""What a look at the whole of a gallery finds: counts, and damage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from urface.gallery.store import Store
+from urface.types import UserError
+
+
+def store_counts(store: Store) -> dict[str, Any]:
+    """Numbers of people, images and lines, and the facts; no names."""
+    with store.reading():
+        ((people, over),) = store.database.run(
+            "SELECT COUNT(*), COALESCE(SUM(expires <= ?), 0) FROM person", (store.seconds(),)
+        )
+        ((images,),) = store.database.run("SELECT COUNT(*) FROM image")
+        ((lines,),) = store.database.run("SELECT COUNT(*) FROM audit")
+        calibrated = store.database.meta("calibration") is not None
+    return {
+        "people": people,
+        "expired": over,
+        "images": images,
+        "audit_lines": lines,
+        "calibrated": calibrated,
+        "model": store.facts.model,
+        "shape": list(store.shape),
+        "index": store.facts.index,
+        "retention_days": store.facts.retention,
+        "bytes": sum(path.stat().st_size for path in store.folder.iterdir() if path.is_file()),
+    }
+
+
+def store_problems(store: Store) -> list[str]:
+    """What is damaged, one line each, by reading every row: a template must be that of its images."""
+    problems = store.database.problems() + store.audit.report().problems
+    people = store.people
+    for (number,) in store.database.run("SELECT number FROM person ORDER BY number"):
+        try:
+            person = people.read(number)
+            images = people.images(person)
+            if not images or not people.is_template(person, images):
+                problems.append(f"the template of person {number} is not that of its images")
+        except UserError as error:
+            problems.append(str(error))
+    return problems
