@@ -1,6 +1,6 @@
 """Run the notebooks of docs/notebooks in order and keep what they print and draw: `python docs/make_notebooks.py`
 
-They are a series: the first trains the model that the others use. All run in one process, emptied in between,
+They are a series: the first trains the model that the others use (in any order). All run in one process, emptied in between,
 which saves its start and imports, and in a temporary folder; none may open a connection to another machine. With --check
 nothing is written, and a cell that fails ends it with that cell's error and exit code 1.
 """
@@ -8,7 +8,6 @@ nothing is written, and a cell that fails ends it with that cell's error and exi
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ import nbformat
 from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from notebook_digest import digest
 
 FOLDER = Path(__file__).resolve().parent / "notebooks"
 ORDER = ("train", "compare", "uncertainty", "bad_images", "gallery")
@@ -37,6 +37,7 @@ def _alone(event, arguments):
         raise PermissionError(f"a notebook wanted to connect to {arguments[1][0]}")
 sys.addaudithook(_alone)
 %config InlineBackend.figure_formats = ["png"]
+%config InteractiveShell.ast_node_interactivity = "none"
 %matplotlib inline
 import matplotlib
 matplotlib.rcParams.update({"figure.dpi": 80, "savefig.bbox": "tight", "axes.spines.top": False,
@@ -80,24 +81,15 @@ def run(notebook: Any, manager: KernelManager, room: str) -> None:
     """Fill in the outputs of ``notebook``; raises CellExecutionError where a cell fails."""
     cells = notebook.cells
     notebook.cells = [nbformat.v4.new_code_cell(line) for line in ("%reset -f", ALONE)] + cells
-    client = NotebookClient(notebook, km=manager, timeout=LONGEST, record_timing=False)
+    client = NotebookClient(notebook, km=manager, timeout=LONGEST, startup_timeout=LONGEST, record_timing=False)
     client.execute(cwd=room, cleanup_kc=False)
     notebook.cells = cells
     for cell in cells:
         cell.metadata = {}
         if cell.cell_type == "code":
             cell.execution_count = None
-            for output in cell.outputs:
-                output.pop("execution_count", None)
-                if output.output_type == "execute_result":
-                    output.execution_count = None
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]  # progress bars
     notebook.metadata = {"ran": digest(notebook), "language_info": {"name": "python"}}
-
-
-def digest(notebook: Any) -> str:
-    """Of the code of all cells: outputs with another one are not those of the code that is shown."""
-    code = "\0".join("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code")
-    return hashlib.sha256(code.encode()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -90,7 +90,8 @@ def prose(text: str) -> str:
             line.startswith("    ") for line in lines
         )
         if columns:
-            blocks.append(f"```text\n{block}\n```")
+            plain = re.sub(r"``(.+?)``", r"\1", block)
+            blocks.append(f"```text\n{plain}\n```")
         else:
             blocks.append(re.sub(r"``(.+?)``", r"`\1`", block).replace("<", "&lt;"))
     return "\n\n".join(blocks)

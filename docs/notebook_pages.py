@@ -24,8 +24,8 @@ def page_of(notebook: dict[str, Any], name: str) -> tuple[str, dict[str, bytes]]
         elif cell["cell_type"] == "code" and source.strip():
             parts.append(fence(source, "python"))
             shown = [_output(output, name, pictures) for output in cell["outputs"]]
-            # Beside each other in one fence: a cell that prints twice is still one thing.
-            parts += ["\n".join(["<div class='output' markdown>", "", *shown, "", "</div>"])] if shown else []
+            if shown:
+                parts += ["<div class='output' markdown>", *shown, "</div>"]
     parts.insert(1, f"*This page is a notebook: [{name}.ipynb]({name}.ipynb). It was run as it stands.*")
     return "\n\n".join(parts) + "\n", pictures
 
