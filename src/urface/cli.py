@@ -17,6 +17,7 @@ COMMANDS = {
     "align": Command("urface.commands.align", "photos to aligned faces and a manifest of outcomes"),
     "embed": Command("urface.commands.embed", "photos, videos or crops to a file of embeddings"),
     "compare": Command("urface.commands.compare", "two photos: score, verdict, uncertainties"),
+    "gallery": Command("urface.commands.gallery", "enrol people, search them, say who it is"),
     "import-weights": Command(
         "urface.commands.import_weights", "weights of InsightFace or AdaFace to a urface model"
     ),

@@ -41,7 +41,7 @@ def test_a_template_is_the_fusion_of_its_images_and_tells_their_weights(tmp_path
 
 
 def test_images_added_and_removed_in_any_order_give_the_same_bits(tmp_path):
-    faces, extra = faces_of(1, images=4), faces_of(1, images=2, seed=9)
+    faces, extra = faces_of(1, images=3), faces_of(1, images=2, seed=9)
     gallery = new_gallery(tmp_path / "g")
 
     def bits(name: str) -> list[bytes]:
@@ -49,35 +49,18 @@ def test_images_added_and_removed_in_any_order_give_the_same_bits(tmp_path):
         return [np.asarray(p).tobytes() for p in (faces.mean, faces.confidence, faces.variance)]
 
     gallery.enrol("all at once", faces, consent())
-    for order in itertools.permutations(range(4)):
+    for order in itertools.permutations(range(3)):
         name = f"order {order}"
         gallery.enrol(name, faces[order[0]], consent())
         before = set(gallery.template(name).images)
         gallery.enrol(name, extra, consent())
+        gone = set(gallery.template(name).images) - before
         gallery.enrol(name, faces[list(order[1:])], consent())
-        strange = gallery.search(extra, 1)  # between: the index is no part of the sums
-        assert strange[0]
-        ours = {gallery.template("all at once").images[0]}
-        assert not ours & before  # identifiers are keyed by person
-        gone = [
-            image
-            for image in gallery.template(name).images
-            if image not in before and image in _new_images(gallery, name, extra)
-        ]
-        assert gallery.remove_images(name, gone).images == 4
+        assert bits(name) != bits("all at once")
+        assert gallery.remove_images(name, sorted(gone)).images == 3
         assert bits(name) == bits("all at once")
-
-
-def _new_images(gallery: Gallery, name: str, faces: FaceEmbedding) -> set[str]:
-    """The identifiers that ``faces`` have under ``name``."""
-    from urface.gallery.template import face_bytes
-
-    store = gallery._store
-    with store.reading():
-        person = store.people.find(name)
-        own = store.own(faces)
-    assert person is not None
-    return {store.people.digest(person, face_bytes(own[i])).hex() for i in range(len(own))}
+        # Identifiers are keyed by person: they do not tell that two people share an image.
+        assert not before & set(gallery.template("all at once").images)
 
 
 def test_an_image_that_is_there_already_adds_nothing(tmp_path):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from urface.types import FaceEmbedding
+
+if TYPE_CHECKING:
+    from urface.decision import Decision
 
 
 @dataclass(frozen=True)
@@ -72,3 +75,10 @@ class PersonTemplate:
     faces: FaceEmbedding
     images: list[str]
     weights: np.ndarray
+
+
+def probability(rule: Decision | None, score: float, method: str) -> float | None:
+    """That a score is one person's, by ``rule``; None where it says nothing of this ``method``."""
+    if rule is None or rule.method != method or not rule.has_probability:
+        return None
+    return float(rule.probability(score))

@@ -6,31 +6,29 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import numpy as np
-
-from urface.decision import Decision
-from urface.gallery.answers import EnrolledPerson, Identification, Match, PersonTemplate
+from urface.gallery.answers import (
+    EnrolledPerson,
+    Identification,
+    Match,
+    PersonTemplate,
+    probability,
+)
 from urface.gallery.audit import AuditReport
 from urface.gallery.consent import RETENTION, Consent
 from urface.gallery.header import Facts, create_files
-from urface.gallery.open_set import (
-    MeasuredRate,
-    Strangers,
-    Threshold,
-    checked_fpir,
-    measured_rates,
-    threshold_of,
-)
 from urface.gallery.people import Person, checked_name
 from urface.gallery.renewal import renew_rows
 from urface.gallery.rotation import rotated
 from urface.gallery.scan import store_counts, store_problems
-from urface.gallery.seal import seal, unseal
 from urface.gallery.store import Change, Clock, Store, utc_now
 from urface.gallery.template import face_bytes, faces_of, weights_of
 from urface.types import FaceEmbedding, UserError
+
+if TYPE_CHECKING:  # these need SciPy, which who only enrols can do without
+    from urface.decision import Decision
+    from urface.gallery.open_set import MeasuredRate, Threshold
 
 Method = Literal["likelihood", "cosine"]
 MOST_IMAGES = 10_000  # of one person: each change sums them all anew
@@ -61,6 +59,7 @@ class Gallery:
         key: bytes,
         index: str = "faiss:",
         retention: timedelta = RETENTION,
+        path: str = "",
         decision: Decision | None = None,
         clock: Clock = utc_now,
     ) -> Gallery:
@@ -71,8 +70,9 @@ class Gallery:
         key        32 bytes (``new_key``), to be kept apart from the folder; without it all is lost
         index      as in ``urface.search.open_index``
         retention  the longest that anyone is kept without consenting anew, at most three years
+        path       where the model is, for commands that are not told
         """
-        facts = Facts(model, int(shape[0]), int(shape[1]), index, retention.days)
+        facts = Facts(model, int(shape[0]), int(shape[1]), index, retention.days, path)
         create_files(Path(folder), facts, key)
         gallery = Gallery.open(folder, key, decision=decision, clock=clock)
         with gallery._store.changing() as change:
@@ -184,7 +184,10 @@ class Gallery:
             _, found = self._store.best(probes, k, method)
             self._store.log("search", probes=len(found), k=k, method=method)
         return [
-            [Match(name, score, self._probability(score, method)) for _, name, score in row]
+            [
+                Match(name, score, probability(self.decision, score, method))
+                for _, name, score in row
+            ]
             for row in found
         ]
 
@@ -194,37 +197,15 @@ class Gallery:
         fpir  the share of strangers who may be taken for somebody. Raises UserError where neither the
               model's data nor measured strangers (``calibrate``) support it at the gallery's size.
         """
-        method = self._decisive_method()
-        limit = self.decision.unsure_above if self.decision is not None else float("inf")
-        answers, numbers = [], []
-        with self._store.lock:
-            own, found = self._store.best(probes, 1, method)
-            threshold = self.threshold(fpir).value
-            for row, uncertainty in zip(found, np.asarray(own.uncertainty).tolist(), strict=True):
-                number, name, score = row[0] if row else (None, None, None)
-                verdict: Literal["known", "unknown", "unsure"] = "unknown"
-                if uncertainty > limit:
-                    verdict = "unsure"
-                elif score is not None and score >= threshold:
-                    verdict = "known"
-                    numbers.append(number)
-                chance = None if score is None else self._probability(score, method)
-                who = name if verdict == "known" else None
-                answers.append(Identification(verdict, who, score, chance, threshold, uncertainty))
-            self._store.log("identify", probes=len(own), fpir=fpir, known=numbers)
-        return answers
+        from urface.gallery.identify import identify
+
+        return identify(self._store, self.decision, probes, fpir)
 
     def threshold(self, fpir: float = 0.01) -> Threshold:
         """The score from which ``identify`` names somebody, and where it comes from. Raises UserError."""
-        fpir, now = checked_fpir(fpir), self._store.seconds()
-        with self._store.reading():
-            ((people,),) = self._store.database.run(
-                "SELECT COUNT(*) FROM person WHERE expires > ?", (now,)
-            )
-            strangers = self._strangers()
-        if strangers is not None and strangers.method != self._decisive_method():
-            strangers = None
-        return threshold_of(fpir, people, self.decision, strangers)
+        from urface.gallery.identify import threshold
+
+        return threshold(self._store, self.decision, fpir)
 
     def calibrate(
         self, strangers: FaceEmbedding, wanted: Sequence[float] = (0.1, 0.03, 0.01, 0.001)
@@ -234,18 +215,9 @@ class Gallery:
         From then on ``identify`` takes its threshold from them. Returns the threshold and the rate with its
         95 % interval at every FPIR ``wanted``. That nobody of them is enrolled is the caller's word.
         """
-        store, method = self._store, self._decisive_method()
-        with store.lock:
-            _, best = store.best(strangers, 1, method)
-            scores = np.sort(np.array([row[0][2] for row in best if row], np.float64))
-            if not len(scores):
-                raise UserError("strangers are searched among people: enrol these first")
-            measured = Strangers(len(store.cache), method, scores)
-            with store.changing() as change:
-                sealed = seal(store.people.keys.audit, measured.to_bytes(), self._place())
-                store.database.set_meta("calibration", sealed)
-                change.line("calibrate", strangers=len(scores), people=measured.people)
-        return measured_rates(measured, wanted)
+        from urface.gallery.identify import calibrate
+
+        return calibrate(self._store, self.decision, strangers, wanted)
 
     def people(self) -> list[EnrolledPerson]:
         """Everyone, by name, those too whose consent has ended and who await ``purge``."""
@@ -319,11 +291,11 @@ class Gallery:
         with self._store.lock:
             return self._store.database.vacuum()
 
-    def renew(self, key: bytes | None = None) -> None:
+    def renew(self, key: bytes | None = None) -> bool:
         """Give all templates another rotation and all rows other keys, under a new master ``key`` if given.
 
         Templates stolen before match none of the new, and a new key opens no old copy. All in one
-        transaction, then ``compact``.
+        transaction; then ``compact``, whose outcome is returned: False too where the disk has no room for it.
         """
         store = self._store
         with store.lock:
@@ -331,7 +303,10 @@ class Gallery:
                 change.keys = renew_rows(store.people, change.generation)
                 change.master, change.erases = key, True
                 change.line("renew", new_key=key is not None)
-            store.database.vacuum()
+            try:
+                return store.database.vacuum()
+            except OSError:  # renewed all the same, and the caller must not think otherwise
+                return False
 
     def close(self) -> None:
         """Keep the index for the next start where it was used, and let go of the files."""
@@ -356,29 +331,6 @@ class Gallery:
     def _settled(self) -> bool:
         with self._store.lock:
             return self._store.database.settle()
-
-    def _decisive_method(self) -> Method:
-        return (
-            "cosine"
-            if self.decision is not None and self.decision.method == "cosine"
-            else "likelihood"
-        )
-
-    def _probability(self, score: float, method: Method) -> float | None:
-        rule = self.decision
-        if rule is None or rule.method != method or not rule.has_probability:
-            return None
-        return float(rule.probability(score))
-
-    def _strangers(self) -> Strangers | None:
-        sealed = self._store.database.meta("calibration")
-        if sealed is None:
-            return None
-        keys = self._store.people.keys
-        return Strangers.from_bytes(unseal(keys.audit, sealed, self._place(), "the calibration"))
-
-    def _place(self) -> bytes:
-        return self._store.people.keys.gallery + b"|calibration"
 
     def __enter__(self) -> Self:
         return self

@@ -17,13 +17,15 @@ from urface.types import UserError
 
 @dataclass(frozen=True)
 class Facts:
-    """model  digest of the model whose faces these are; K, D; index  a URL; retention  in days."""
+    """model  digest of the model whose faces these are; K, D; index  a URL; retention  in days; path  of the
+    model when the gallery was made, or empty."""
 
     model: str
     K: int
     D: int
     index: str
     retention: int
+    path: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, str) or not self.model:
