@@ -1,8 +1,8 @@
-"""Run the notebooks of docs/notebooks in order and keep what they print and draw: `python docs/make_notebooks.py`
+"""Run the notebooks of docs/notebooks and keep what they print and draw: `python docs/make_notebooks.py`
 
-They are a series: the first trains the model that the others use (in any order). All run in one process, emptied in between,
-which saves its start and imports, and in a temporary folder; none may open a connection to another machine. With --check
-nothing is written, and a cell that fails ends it with that cell's error and exit code 1.
+They are a series: the first trains the model that the others use, in any order. All run in one process,
+emptied in between, which saves its start and imports, and in a temporary folder; none may open a connection
+to another machine. With --check nothing is written; a cell that fails ends it with its error and exit code 1.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def run(notebook: Any, manager: KernelManager, room: str) -> None:
     """Fill in the outputs of ``notebook``; raises CellExecutionError where a cell fails."""
     cells = notebook.cells
     notebook.cells = [nbformat.v4.new_code_cell(line) for line in ("%reset -f", ALONE)] + cells
-    client = NotebookClient(notebook, km=manager, timeout=LONGEST, startup_timeout=LONGEST, record_timing=False)
+    client = NotebookClient(
+        notebook, km=manager, timeout=LONGEST, startup_timeout=LONGEST, record_timing=False
+    )
     client.execute(cwd=room, cleanup_kc=False)
     notebook.cells = cells
     for cell in cells:

@@ -10,9 +10,9 @@ from typing import Any
 INTRODUCTION = """\
 # Reference
 
-What `import urface` gives, from the code's own docstrings. Shapes: B images, K sub-embeddings, D dimensions of
-one, N x M a matrix of scores, C classes, S classes of this rank. A *confidence* is larger when the network is
-surer, a *variance* when it is less sure, a *score* when two faces are more alike. Images are RGB uint8
+What `import urface` gives, from the code's own docstrings. Shapes: B images, K sub-embeddings, D dimensions
+of one, N x M a matrix of scores, C classes, S classes of this rank. A *confidence* is larger when the network
+is surer, a *variance* when it is less sure, a *score* when two faces are more alike. Images are RGB uint8
 [B, H, W, 3]. What a user can put right raises `UserError` with one line."""
 
 # Modules whose public names get a section of their own, in order; the first is the package itself.
@@ -50,7 +50,11 @@ def described(thing: Any, name: str, level: str) -> list[str]:
                 kind = " (property)" if isinstance(member, property) else ""
                 text = inspect.getdoc(inner) or ""
                 head = signature(inner, f"{short}.{public}") if not kind else f"{short}.{public}"
-                parts += [f"{level}# {short}.{public}{kind}", f"```python\n{head}\n```", prose(text)]
+                parts += [
+                    f"{level}# {short}.{public}{kind}",
+                    f"```python\n{head}\n```",
+                    prose(text),
+                ]
     return [part for part in parts if part]
 
 
@@ -67,7 +71,11 @@ def signature(thing: Any, name: str) -> str:
     else:
         head, result = name, f" -> {found.return_annotation}"
     line = f"{head}({', '.join(words)}){result}"
-    return line if len(line) <= 88 else "\n    ".join([f"{head}(", *(f"{w}," for w in words)]) + f"\n){result}"
+    return (
+        line
+        if len(line) <= 88
+        else "\n    ".join([f"{head}(", *(f"{w}," for w in words)]) + f"\n){result}"
+    )
 
 
 def _arguments(parameters: list[inspect.Parameter]) -> list[str]:
@@ -77,7 +85,9 @@ def _arguments(parameters: list[inspect.Parameter]) -> list[str]:
             words.append("*")
         # Annotations are texts, for every file imports them from __future__.
         word = f"{parameter.name}: {parameter.annotation}"
-        words.append(word if parameter.default is parameter.empty else f"{word} = {parameter.default!r}")
+        words.append(
+            word if parameter.default is parameter.empty else f"{word} = {parameter.default!r}"
+        )
     return words
 
 

@@ -26,7 +26,9 @@ def page_of(notebook: dict[str, Any], name: str) -> tuple[str, dict[str, bytes]]
             shown = [_output(output, name, pictures) for output in cell["outputs"]]
             if shown:
                 parts += ["<div class='output' markdown>", *shown, "</div>"]
-    parts.insert(1, f"*This page is a notebook: [{name}.ipynb]({name}.ipynb). It was run as it stands.*")
+    parts.insert(
+        1, f"*This page is a notebook: [{name}.ipynb]({name}.ipynb). It was run as it stands.*"
+    )
     return "\n\n".join(parts) + "\n", pictures
 
 

@@ -1,4 +1,4 @@
-"""The example of docs/add_a_loss.md is complete: its code runs, its changes fit the files, the result trains."""
+"""The example of docs/add_a_loss.md is complete: its code runs, its changes fit, the result trains."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def changed(name: str, page: str = PAGE) -> str:
     """src/urface/``name`` with the page's changes to it."""
     path = ROOT / "src" / "urface" / name
     text = path.read_text()
-    found = re.findall(rf"```diff\n--- src/urface/{name}\n(.*?)=== becomes\n(.*?)```", page, re.DOTALL)
+    found = re.findall(
+        rf"```diff\n--- src/urface/{name}\n(.*?)=== becomes\n(.*?)```", page, re.DOTALL
+    )
     assert found
     for before, after in found:
         old, new = (re.sub(r"^ ", "", part, flags=re.MULTILINE) for part in (before, after))

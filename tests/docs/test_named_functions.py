@@ -10,9 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMED = re.compile(r"`((?:\w+/)*\w+\.py): (\w+(?:\.\w+)?)`")
-PAGES = sorted(
-    page for page in (ROOT / "docs").glob("*.md") if NAMED.search(page.read_text())
-)
+PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if NAMED.search(page.read_text()))
 
 
 def names_in(file: Path) -> set[str]:
@@ -49,6 +47,8 @@ def test_every_function_that_a_page_names_is_there(page: Path) -> None:
 
 
 def test_one_that_is_gone_is_seen() -> None:
-    text = "`embedder.py: load` `embedder.py: Embedder.gone` `embedding.py: load` `types.py: nothing`"
+    text = (
+        "`embedder.py: load` `embedder.py: Embedder.gone` `embedding.py: load` `types.py: nothing`"
+    )
     gone = ["embedder.py: Embedder.gone", "embedding.py: load", "types.py: nothing"]
     assert missing_from(text) == gone

@@ -15,7 +15,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
-IN_CI = ("train", "compare", "bad_images", "gallery")  # about 40 s of one idle core; the rest is slow
+IN_CI = (
+    "train",
+    "compare",
+    "bad_images",
+    "gallery",
+)  # about 40 s of one idle core; the rest is slow
 
 
 def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -75,7 +80,9 @@ def test_a_claim_that_fails_and_a_call_to_another_machine_are_seen(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_shown_is_of_the_code_that_is_shown(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_shown_is_of_the_code_that_is_shown(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
     from notebook_digest import digest
 

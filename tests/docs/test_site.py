@@ -118,7 +118,9 @@ def test_every_page_is_reached_from_the_first(site: Path) -> None:
     sources = {page.stem for page in (ROOT / "docs").glob("*.md")}
     assert sources | {"reference", "contributing"} <= {page.stem for page in reached}
     for notebook in (ROOT / "docs" / "notebooks").glob("*.ipynb"):
-        assert {site / "notebooks" / (notebook.stem + end) for end in (".html", ".ipynb")} <= reached
+        assert {
+            site / "notebooks" / (notebook.stem + end) for end in (".html", ".ipynb")
+        } <= reached
 
 
 def test_the_search_index_is_part_of_the_site(site: Path) -> None:
