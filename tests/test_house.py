@@ -77,7 +77,8 @@ def test_no_file_names_a_private_path():
     folders = ("src", "tests", "docs", "bench", "scripts", "requirements", ".ci")
     files = [p for folder in folders for p in (ROOT / folder).rglob("*")]
     files += [p for p in ROOT.iterdir() if p.is_file()]
-    endings = {".py", ".md", ".yaml", ".toml", ".sh", ".txt", ".html", ".json", ".js", ".css", ""}
+    kinds = "py md yaml yml toml sh txt html json js css ipynb"
+    endings = {f".{kind}" for kind in kinds.split()} | {""}
     found = []
     for path in files:
         skipped = "__pycache__" in path.parts or path.name == ".git" or not path.is_file()

@@ -1,4 +1,4 @@
-"""The Python that the README and the pages show runs as it stands, beside an untrained model of the demo's place."""
+"""The Python that the README and the pages show runs, with an untrained model in the demo's place."""
 
 from __future__ import annotations
 
