@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -22,12 +23,19 @@ class Taken(BaseException):
     """The arguments were read; nothing is run."""
 
 
+def text_of(page: Path) -> str:
+    """Of a notebook its prose."""
+    if page.suffix == ".md":
+        return page.read_text()
+    cells = json.loads(page.read_text())["cells"]
+    return "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+
+
 def lines_of(text: str) -> list[str]:
     """The commands in blocks of code, those in several lines joined, comments left off."""
-    text = text.replace("\\n", "\n").replace('\\"', '"')  # of a notebook's JSON
-    joined = re.sub(r"\\+\n[\s\"]*", " ", text)
-    found = re.findall(r"^[\s\"]*    (?:\.venv/bin/)?(urface [a-z].*)$", joined, re.MULTILINE)
-    return [re.split(r"\s+#|\s+> |\s{4,}|\",?$", line)[0] for line in found]
+    joined = re.sub(r"\\\n\s*", " ", text)
+    found = re.findall(r"^    \s*(?:\.venv/bin/)?(urface [a-z].*)$", joined, re.MULTILINE)
+    return [re.split(r"\s+#|\s+> |\s{4,}", line)[0] for line in found]
 
 
 def refused(line: str) -> str:
@@ -54,13 +62,13 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_command_line_takes_what_a_page_shows(page: Path) -> None:
-    lines = [line for line in lines_of(page.read_text()) if "..." not in line]
+    lines = [line for line in lines_of(text_of(page)) if "..." not in line]
     refusals = {line: refused(line) for line in lines}
     assert {line: said for line, said in refusals.items() if said} == {}
 
 
 def test_lines_are_found() -> None:
-    assert sum(len(lines_of(page.read_text())) for page in PAGES) > 50
+    assert sum(len(lines_of(text_of(page))) for page in PAGES) > 50
     text = "    urface data check a.tar \\\n        --near 0   # twice\n"
     assert lines_of(text) == ["urface data check a.tar  --near 0"]
 

@@ -61,22 +61,28 @@ def test_all_notebooks_run_and_their_claims_hold() -> None:
     assert len(done.stdout.splitlines()) == len(NAMES)
 
 
-@pytest.mark.parametrize(
-    ("cell", "said"),
-    [
-        ("assert 2 < 1", "AssertionError"),
-        ("import socket; socket.create_connection(('203.0.113.1', 80), 1)", "PermissionError"),
-        ("import socket; socket.getaddrinfo('example.org', 80)", "PermissionError"),
-    ],
-)
-def test_a_claim_that_fails_and_a_call_to_another_machine_are_seen(
-    tmp_path: Path, cell: str, said: str
+ASKS = """
+import socket
+for ask in (
+    lambda: socket.create_connection(("203.0.113.1", 80), 1),
+    lambda: socket.getaddrinfo("example.org", 80),
+):
+    try:
+        ask()
+    except PermissionError:
+        continue
+    raise SystemError("was not held back")
+"""
+
+
+def test_a_claim_that_fails_is_seen_and_a_call_to_another_machine_is_held_back(
+    tmp_path: Path,
 ) -> None:
-    """The control: the same harness on notebooks that must not pass."""
-    written(tmp_path, "x = 1", cell)
+    """The control: the same harness on a notebook that must not pass."""
+    written(tmp_path, ASKS, "assert 2 < 1")
     done = ran("--folder", str(tmp_path), "made")
     assert done.returncode == 1
-    assert said in done.stderr
+    assert "AssertionError" in done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
