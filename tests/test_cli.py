@@ -188,13 +188,13 @@ def test_bad_yaml_is_one_line_with_its_file(content, expected, tmp_path, capsys)
         ["train", "--config", "{missing}"],
         ["train", "--data.train", "{missing}"],
         ["evaluate", "{missing}", "--lfw", "{missing}", "--pairs", "{missing}"],
-        ["embed", "{missing}", "{faces}", "-o", "{tmp}/o.safetensors"],
-        ["embed", "{model}", "{missing}", "-o", "{tmp}/o.safetensors"],
-        ["embed", "{model}", "{missing}.jpg", "-o", "{tmp}/o.safetensors"],
-        ["embed", "{model}", "{faces}", "-o", "{missing}/o.safetensors"],
-        ["embed", "{model}", "{faces}", "-o", "{tmp}"],
-        ["compare", "{model}", "{missing}", "{missing}"],
-        ["compare", "{missing}", "{faces}/ada/0.png", "{faces}/ada/1.png"],
+        ["embed", "--aligned", "{missing}", "{faces}", "-o", "{tmp}/o.safetensors"],
+        ["embed", "--aligned", "{model}", "{missing}", "-o", "{tmp}/o.safetensors"],
+        ["embed", "--aligned", "{model}", "{missing}.jpg", "-o", "{tmp}/o.safetensors"],
+        ["embed", "--aligned", "{model}", "{faces}", "-o", "{missing}/o.safetensors"],
+        ["embed", "--aligned", "{model}", "{faces}", "-o", "{tmp}"],
+        ["compare", "--aligned", "{model}", "{missing}", "{missing}"],
+        ["compare", "--aligned", "{missing}", "{faces}/ada/0.png", "{faces}/ada/1.png"],
         ["data", "info", "{missing}"],
         ["data", "check", "{missing}"],
         ["reproduce", "--train", "{missing}"],
@@ -218,7 +218,7 @@ def test_file_that_is_no_model_is_one_line(content, faces, tmp_path, capsys):
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     face = faces / "ada" / "0.png"
-    assert str(path) in refused(capsys, "compare", path, face, face)
+    assert str(path) in refused(capsys, "compare", "--aligned", path, face, face)
 
 
 def test_unreadable_folder_is_one_line(capsys, monkeypatch):
@@ -355,7 +355,10 @@ def test_embed_folder_keeps_keys_and_values(model, faces, tmp_path, capsys):
     from urface.embedder import load
 
     out = tmp_path / "faces.safetensors"
-    assert main(["embed", str(model), str(faces), "-o", str(out), "--batch-size", "4"]) == 0
+    assert (
+        main(["embed", "--aligned", str(model), str(faces), "-o", str(out), "--batch-size", "4"])
+        == 0
+    )
     keys = load_keys(out)
     assert keys == [f"{person}/{shot}.png" for person in ("ada", "bob", "cy") for shot in (0, 1)]
     expected = load(model).embed([read_image(faces / key) for key in keys])
@@ -373,7 +376,7 @@ def test_embed_takes_files_deep_folders_and_tars_together(model, faces, tmp_path
     single = faces / "bob" / "1.png"
     out = tmp_path / "o.safetensors"
     paths = [str(single), str(tmp_path / "deep") + "/", str(archive)]
-    assert main(["embed", str(model), *paths, "-o", str(out)]) == 0
+    assert main(["embed", "--aligned", str(model), *paths, "-o", str(out)]) == 0
     keys = load_keys(out) or []
     assert keys[:2] == [str(single), f"{tmp_path}/deep/x/y/z/1.png"]
     assert len(keys) == 8
@@ -398,7 +401,7 @@ def test_embed_refuses_to_embed_a_face_twice(model, faces, tmp_path, capsys, mon
     }
     for said, pairs in cases.items():
         for pair in pairs:
-            assert main(["embed", str(model), *map(str, pair), "-o", str(out)]) == 2
+            assert main(["embed", "--aligned", str(model), *map(str, pair), "-o", str(out)]) == 2
             lines = capsys.readouterr().err.splitlines()
             assert len(lines) == 1
             assert said in lines[0]
@@ -408,7 +411,7 @@ def test_embed_refuses_to_embed_a_face_twice(model, faces, tmp_path, capsys, mon
 def test_embed_names_and_leaves_out_one_undecodable_image(model, faces, tmp_path, capsys):
     (faces / "bob" / "0.png").write_bytes(b"not an image")
     out = tmp_path / "o.safetensors"
-    assert main(["embed", str(model), str(faces), "-o", str(out)]) == 0
+    assert main(["embed", "--aligned", str(model), str(faces), "-o", str(out)]) == 0
     errors = capsys.readouterr().err
     assert "left out: bob/0.png: " in errors
     assert "5 faces, 1 left out as undecodable" in errors
@@ -420,7 +423,7 @@ def test_embed_stops_above_the_share_and_writes_nothing(model, faces, tmp_path, 
         (faces / "bob" / f"{name}.png").write_bytes(b"not an image")
     out = tmp_path / "out" / "o.safetensors"
     out.parent.mkdir()
-    arguments = ["embed", str(model), str(faces), "-o", str(out)]
+    arguments = ["embed", "--aligned", str(model), str(faces), "-o", str(out)]
     assert main(arguments) == 2
     assert "2 of 6 images cannot be decoded" in capsys.readouterr().err
     assert list(out.parent.iterdir()) == []
@@ -431,7 +434,10 @@ def test_embed_stops_above_the_share_and_writes_nothing(model, faces, tmp_path, 
 def test_embed_of_nothing_decodable_is_refused(model, tmp_path, capsys):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no")
-    assert main(["embed", str(model), str(bad), "-o", str(tmp_path / "o.safetensors")]) == 2
+    assert (
+        main(["embed", "--aligned", str(model), str(bad), "-o", str(tmp_path / "o.safetensors")])
+        == 2
+    )
     assert "none of 1 images could be decoded" in capsys.readouterr().err
 
 
@@ -440,7 +446,7 @@ def test_embed_of_nothing_decodable_is_refused(model, tmp_path, capsys):
 
 def test_compare_without_calibration_says_so(model, faces, capsys):
     a, b = faces / "ada" / "0.png", faces / "bob" / "0.png"
-    assert main(["compare", str(model), str(a), str(b)]) == 0
+    assert main(["compare", "--aligned", str(model), str(a), str(b)]) == 0
     text = capsys.readouterr().out
     assert "no verdict   this model was not calibrated" in text
     assert text.count("#") >= 8  # a bar for each of 4 sub-embeddings of both faces
@@ -448,7 +454,7 @@ def test_compare_without_calibration_says_so(model, faces, capsys):
 
 def test_compare_states_rate_counts_interval_and_data(calibrated, faces, capsys):
     a = str(faces / "ada" / "0.png")
-    assert main(["compare", str(calibrated), a, a]) == 0
+    assert main(["compare", "--aligned", str(calibrated), a, a]) == 0
     text = capsys.readouterr().out
     assert text.startswith("SAME PERSON: the cosine score 1 is at or above 0.5")
     assert "at most 1 %" in text
@@ -457,7 +463,7 @@ def test_compare_states_rate_counts_interval_and_data(calibrated, faces, capsys)
 
 def test_compare_as_json_has_what_the_table_has(calibrated, faces, capsys):
     a, b = str(faces / "ada" / "0.png"), str(faces / "bob" / "0.png")
-    assert main(["compare", str(calibrated), a, b, "--json"]) == 0
+    assert main(["compare", "--aligned", str(calibrated), a, b, "--json"]) == 0
     got = json.loads(capsys.readouterr().out)
     assert got["same"] is (got["cosine"] >= 0.5)
     assert got["method"] == "cosine"
@@ -468,7 +474,7 @@ def test_compare_as_json_has_what_the_table_has(calibrated, faces, capsys):
 def test_compare_threshold_given_wins_and_claims_no_rate(calibrated, faces, capsys):
     a, b = str(faces / "ada" / "0.png"), str(faces / "bob" / "0.png")
     options = ["--threshold", "1.5", "--method", "cosine"]
-    assert main(["compare", str(calibrated), a, b, *options]) == 0
+    assert main(["compare", "--aligned", str(calibrated), a, b, *options]) == 0
     text = capsys.readouterr().out
     assert text.startswith("DIFFERENT PEOPLE: the cosine score")
     assert "its false-match rate is not known" in text
@@ -481,13 +487,13 @@ def test_compare_with_damaged_calibration_is_one_line(model, faces, tmp_path, ca
     path.write_bytes(model.read_bytes())
     add_facts(path, {"calibration": {"method": "cosine"}})
     face = faces / "ada" / "0.png"
-    assert "calibration is damaged" in refused(capsys, "compare", path, face, face)
+    assert "calibration is damaged" in refused(capsys, "compare", "--aligned", path, face, face)
 
 
 def test_compare_notes_that_a_face_is_not_square(model, faces, tmp_path, capsys):
     wide = tmp_path / "wide.png"
     wide.write_bytes(encode_png(np.zeros((64, 90, 3), np.uint8)))
-    assert main(["compare", str(model), str(wide), str(faces / "ada" / "0.png")]) == 0
+    assert main(["compare", "--aligned", str(model), str(wide), str(faces / "ada" / "0.png")]) == 0
     assert "wide.png is 90 x 64" in capsys.readouterr().err
 
 
@@ -659,7 +665,7 @@ def test_evaluate_calibrates_what_compare_judges_by(
     assert main(["evaluate", str(path), *arguments]) == 0
     assert "threshold" in capsys.readouterr().err
     face = str(faces / "ada" / "0.png")
-    assert main(["compare", str(path), face, face]) == 0
+    assert main(["compare", "--aligned", str(path), face, face]) == 0
     assert "measured on lfw, clean" in capsys.readouterr().out
 
 

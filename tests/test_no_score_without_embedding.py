@@ -202,5 +202,5 @@ def test_a_spoiled_model_embeds_nothing_and_compare_gives_no_verdict(
     for number, picture in enumerate(pictures(2)):
         cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
     images = [str(tmp_path / f"{number}.png") for number in range(2)]
-    assert main(["compare", str(tmp_path / "m.safetensors"), *images]) == 2
+    assert main(["compare", "--aligned", str(tmp_path / "m.safetensors"), *images]) == 2
     assert "likelihood" not in capsys.readouterr().out

@@ -83,7 +83,14 @@ def test_embed_into_proc_is_one_line_and_2(
     model = tmp_path / "model.safetensors"
     save_model(model, small_model(), SETTINGS, ObjectiveSettings("confidence", 2.0), {})
     (tmp_path / "a.png").write_bytes(encode_png(pictures(1)[0]))
-    command = ["embed", str(model), str(tmp_path / "a.png"), "-o", "/proc/x.safetensors"]
+    command = [
+        "embed",
+        "--aligned",
+        str(model),
+        str(tmp_path / "a.png"),
+        "-o",
+        "/proc/x.safetensors",
+    ]
     assert main(command) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1

@@ -25,7 +25,7 @@ def given(tmp_path):
     folder.mkdir()
     for number, image in enumerate(pictures(10)):
         (folder / f"{number}.jpg").write_bytes(encode_jpeg(image))
-    return ["embed", str(tmp_path / "m"), str(folder), "-o"]
+    return ["embed", "--aligned", str(tmp_path / "m"), str(folder), "-o"]
 
 
 def test_parts_hold_what_the_one_file_holds(given, tmp_path, capsys):

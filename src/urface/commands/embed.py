@@ -54,7 +54,9 @@ PART_SIZE = 4096  # images: what a kill can cost each worker
 def run(arguments: list[str]) -> int:
     parser = CommandParser("urface embed", SUMMARY, EXAMPLES)
     parser.add("model", str, help="model.safetensors, or the folder of a run")
-    parser.add_argument("paths", nargs="*", metavar="PATHS", help="what to embed")
+    # With "*" throughout, PATHS behind an option would be taken for none.
+    some = "*" if any(given.partition("=")[0] == "--video" for given in arguments) else "+"
+    parser.add_argument("paths", nargs=some, metavar="PATHS", help="what to embed")
     parser.add_argument(
         "-o",
         "--output",
@@ -75,8 +77,8 @@ def run(arguments: list[str]) -> int:
     parser.add("--gpus_per_worker", float, 0.0, help="of each Ray actor")
     parser.add("--ray_address", str, "", help="of a cluster; empty: RAY_ADDRESS, or this machine")
     given = parser.read_passes(arguments)
-    if bool(given.paths) == bool(given.video):
-        raise UserError("give PATHS or --video FILE; see urface embed --help")
+    if given.paths and given.video:
+        raise UserError("give PATHS or --video FILE, not both")
     if given.weights and not given.video:
         raise UserError("--weights is of the frames of a --video")
     if given.engine == "ray" or given.part_size or is_url(given.output):

@@ -45,7 +45,7 @@ def embed_photos(given: Any) -> int:
     faces.save(given.output, reader.keys)
     note(f"{given.output}: {len(faces)} faces of {reader.total} photos{told}")
     if reader.failures:
-        note(f"{listed}: the {len(reader.failures)} photos without one, and why")
+        note(f"{listed}: the failures ({len(reader.failures)}), and why")
     return 0
 
 

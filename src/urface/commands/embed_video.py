@@ -11,14 +11,16 @@ from urface.commands.parser import note
 
 def embed_video(given: Any) -> int:
     """Embed the people of ``given.video``; the most and the least of their frames' weights are told."""
+    from urface.photos.video import Video
+
+    video = Video(given.video, given.fps)  # before torch is loaded: a wrong file is told of at once
+
     from urface.embedder import load
     from urface.photos import open_detector
     from urface.photos.people import check_weights_path, people_of, write_weights
-    from urface.photos.video import Video
 
     if given.weights:
         check_weights_path(given.weights)
-    video = Video(given.video, given.fps)
     people = people_of(video, open_detector(given.detector), load(given.model), progress=True)
     keys = [f"{given.video}#{number}" for number in range(1, len(people.templates) + 1)]
     people.templates.save(given.output, keys)

@@ -55,8 +55,10 @@ def align_photos(
     out = Path(out)
     file = out / "manifest.parquet" if manifest is None else Path(manifest)
     where = _folder_from(file, out)
-    name = open_detector(detector).name
-    settings = {"format": FORMAT, "detector": name, "faces": faces, "crops": where}
+    opened = open_detector(detector)
+    settings = {"format": FORMAT, "detector": opened.name, "faces": faces, "crops": where}
+    if jobs < 1:
+        raise UserError(f"--jobs must be at least 1, got {jobs}")
     stamps = _stamps(sources)
     before = _read_before(file, settings, stamps)
     make_folder(file.parent)
@@ -71,7 +73,7 @@ def align_photos(
         }
         left = _left(sources, out, done)
         bar = tqdm(
-            look_at_all(left, detector, faces, jobs),
+            look_at_all(left, detector, faces, jobs, opened),
             desc="aligning", unit=" photos", total=len(stamps), initial=len(done),
             disable=not progress,
         )  # fmt: skip

@@ -96,18 +96,24 @@ def look(photo: Photo, detector: Detector, which: Faces, smallest: float = SMALL
 
 
 def look_at_all(
-    photos: Iterable[Photo], detector: str, which: Faces = "largest", jobs: int = 1
+    photos: Iterable[Photo],
+    detector: str,
+    which: Faces = "largest",
+    jobs: int = 1,
+    opened: Detector | None = None,
 ) -> Iterator[Seen]:
     """What was found in each of ``photos``, in their order; the next ones are read ahead.
 
     detector  as ``open_detector`` takes it: each process opens its own
     jobs      processes; 1: a thread of this one
+    opened    the same detector, where it is open already
 
     Raises UserError where the detector cannot be opened, or a process ends before its time.
     """
     if jobs < 1:
         raise UserError(f"--jobs must be at least 1, got {jobs}")
-    opened = open_detector(detector)  # what is missing is told here and not from inside a process
+    # What is missing is told here and not from inside a process.
+    opened = opened or open_detector(detector)
     pool: Executor
     if jobs == 1:
         pool = ThreadPoolExecutor(1)

@@ -16,6 +16,8 @@ TURNS = (
     270,
     180,
 )  # degrees clockwise; people hold cameras sideways more often than upside down
+CERTAIN = 0.84  # of 60 photos the surest faces had 0.85 or more upright, 0.83 or less upside down
+UPRIGHT = 45.0  # degrees
 SMALLEST = 16.0  # pixels: the side of the smallest box that is a face and not a guess
 
 
@@ -46,8 +48,8 @@ def find_faces(
 ) -> list[AlignedFace]:
     """The faces of ``photo`` (RGB uint8 [H, W, 3]), largest first; empty where there is none.
 
-    A photo in which nothing is found is turned by 90, 270 and 180 degrees, until something is. Faces whose
-    box is smaller than ``smallest`` pixels are left out.
+    A photo in which nothing is found, or nothing surely, is turned (see ``detect_turned``). Faces whose box
+    is smaller than ``smallest`` pixels are left out.
     """
     found, turn = detect_turned(photo, detector)
     chosen = [face for face in largest_first(found) if face.size >= smallest]
@@ -66,13 +68,39 @@ def aligned_face(photo: np.ndarray, detector: Detector, name: str = "photo") -> 
 
 
 def detect_turned(photo: np.ndarray, detector: Detector) -> tuple[list[FoundFace], int]:
-    """What ``detector`` finds, in the photo's own pixels, and the turn at which it did (0 for nothing)."""
+    """What ``detector`` finds, in the photo's own pixels, and the turn at which it did (0 for nothing).
+
+    Detectors find a face that lies on its side too, less surely, and place its points badly. So a find
+    settles the matter only where its surest face is ``CERTAIN`` and upright; otherwise all four turns are
+    tried, and the one whose surest face is upright and has the best score is taken.
+    """
+    best: tuple[tuple[bool, float], int, list[FoundFace]] | None = None
     for turn in TURNS:
         turned = np.ascontiguousarray(np.rot90(photo, -turn // 90)) if turn else photo
         found = detector.detect(turned)
-        if found:
-            return [_turned_back(face, turn, photo.shape) for face in found], turn
-    return [], 0
+        if not found:
+            continue
+        surest = max(found, key=lambda face: face.score)
+        rank = (abs(roll_of(surest.points)) <= UPRIGHT, surest.score)
+        if best is None or rank > best[0]:
+            best = rank, turn, found
+        if rank >= (True, CERTAIN):
+            break
+    if best is None:
+        return [], 0
+    _, turn, found = best
+    return [_turned_back(face, turn, photo.shape) for face in found], turn
+
+
+def roll_of(points: np.ndarray) -> float:
+    """Degrees by which a face is turned clockwise in the picture, told by its five points [5, 2]."""
+    across = points[1] - points[0]
+    down = points[3:].mean(0) - points[:2].mean(0)
+    # Both say it: the line between the eyes of a turned head is short, that to the mouth is not.
+    x, y = down / max(np.linalg.norm(down), 1e-6) + np.array([-across[1], across[0]]) / max(
+        np.linalg.norm(across), 1e-6
+    )
+    return float(np.degrees(np.arctan2(-x, y)))
 
 
 def _turned_back(face: FoundFace, turn: int, shape: tuple[int, ...]) -> FoundFace:
