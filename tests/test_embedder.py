@@ -155,3 +155,22 @@ def test_a_weight_that_is_not_a_number_gives_no_embedding() -> None:
         next(model.embedding_head.parameters()).fill_(float("nan"))
     with pytest.raises(UserError, match="not 1"):
         urface.Embedder(model, SETTINGS, device="cpu", precision="fp32").embed(pictures(1))
+
+
+def test_eight_threads_get_the_bits_of_one(embedder: urface.Embedder) -> None:
+    """Each with faces of its own: a buffer shared between calls would mix them up."""
+    sets = [pictures(5, seed=seed) for seed in range(8)]
+    alone = [embedder.embed(faces) for faces in sets]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            for one, again in zip(alone, pool.map(embedder.embed, sets), strict=True):
+                for name in ("mean", "confidence", "variance"):
+                    np.testing.assert_array_equal(getattr(one, name), getattr(again, name))
+
+
+def test_thousands_of_faces_are_those_of_small_batches(embedder: urface.Embedder) -> None:
+    faces = np.tile(pictures(50), (40, 1, 1, 1))
+    whole = embedder.embed(faces, batch_size=1000)
+    assert len(whole) == 2000
+    assert_close(whole[:50], embedder.embed(faces[:50], batch_size=1), 1e-5)
+    assert_close(whole[-50:], whole[:50], 1e-6)

@@ -18,6 +18,7 @@ COMMANDS = {
     "embed": Command("urface.commands.embed", "photos, videos or crops to a file of embeddings"),
     "compare": Command("urface.commands.compare", "two photos: score, verdict, uncertainties"),
     "gallery": Command("urface.commands.gallery", "enrol people, search them, say who it is"),
+    "export": Command("urface.commands.export", "a model as one ONNX file, checked against it"),
     "import-weights": Command(
         "urface.commands.import_weights", "weights of InsightFace or AdaFace to a urface model"
     ),

@@ -1,7 +1,7 @@
-"""From a score to an answer: how likely one person is, at which false-match rate, and when no answer is given.
+"""From a score to an answer: how likely one person is, at which false-match rate, when no answer is given.
 
-A decision is fitted on comparisons of people whom the model was not trained on and is kept as plain JSON in the
-model file (facts["decision"]). What it says holds for faces like those: the words ``data`` name them.
+A decision is fitted on comparisons of people whom the model was not trained on and is kept as plain JSON in
+the model file (facts["decision"]). What it says holds for faces like those: the words ``data`` name them.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Decision:
 
     method        the score that all of it is on: "likelihood" or "cosine"
     thresholds    rising false-match rates fall along it: only those that the data support (the rule of 30)
-    unsure_above  FaceEmbedding.uncertainty above which a face is too unsure for an answer; inf where the model
-                  file does not say
+    unsure_above  FaceEmbedding.uncertainty above which a face is too unsure for an answer; inf where the
+                  model file does not say
     unsure_rule   where that number comes from, in words
     data          what all was fitted on, in words
     demonstration whether the model is the one in the box: every answer must say so
@@ -115,6 +115,11 @@ class Decision:
             f"({self.data}): it has {known}"
         )
 
+    def usual_point(self) -> Point:
+        """The one at a false-match rate of 1 %, or the strictest one where that is not supported."""
+        usual = [point for point in self.thresholds if math.isclose(point.fmr, 1e-2)]
+        return usual[0] if usual else min(self.thresholds, key=lambda point: point.fmr)
+
     def unsure(self, uncertainty: Any) -> np.ndarray:
         """[B] bool: faces whose FaceEmbedding.uncertainty [B] is too large for an answer."""
         return np.asarray(np.asarray(uncertainty) > self.unsure_above)
@@ -141,7 +146,7 @@ def decision_of(facts: Mapping[str, Any] | None) -> Decision | None:
     """
     facts = facts or {}
     try:
-        if FACT in facts:
+        if facts.get(FACT) is not None:
             return _read(facts[FACT])
         if "calibration" in facts:
             return _read_threshold(facts["calibration"])
@@ -169,6 +174,7 @@ def fit_decision(
     unsure  what ``unsure_above`` gives
 
     Raises UserError where not one of ``rates`` is supported, or where nothing can be fitted.
+    ``facts["decision"] = fit_decision(...).to_dict()`` is how it is kept.
     """
     points = []
     reason = ""
@@ -203,7 +209,8 @@ def unsure_above(
     others [F]                   uncertainties of single faces, for where no such number is found
 
     The smallest number above which more than half of the genuine pairs (at least 30 of them) are missed: an
-    answer would be wrong more often than right. Without one, the 99th percentile of ``others``.
+    answer would be wrong more often than right. Where there is none, or it would leave half of ``others``
+    without an answer, their 99th percentile.
     """
     scores = checked_scores(scores)
     order = np.argsort(-uncertainty, kind="stable")
@@ -213,7 +220,7 @@ def unsure_above(
     # A cut lies between two different uncertainties.
     cuts = np.append(ordered[1:] < ordered[:-1], False) if len(ordered) else np.zeros(0, bool)
     good = np.flatnonzero(cuts & (count >= MIN_ERRORS) & (missed > UNSURE_MISSED * count))
-    if len(good):
+    if len(good) and not (len(others) and ordered[good[-1] + 1] < np.median(others)):
         at = int(good[-1])
         return float(ordered[at + 1]), (
             f"above it {missed[at]} of {count[at]} genuine pairs were missed at a false-match rate of "
@@ -222,8 +229,8 @@ def unsure_above(
     if not len(others):
         return math.inf, "not measured"
     return float(np.quantile(others, UNSURE_QUANTILE)), (
-        f"the {100 * UNSURE_QUANTILE:g}th percentile of {len(others)} faces: nowhere were more than half of "
-        "the genuine pairs missed"
+        f"the {100 * UNSURE_QUANTILE:g}th percentile of {len(others)} faces: the pairs missed gave no "
+        "better limit"
     )
 
 
@@ -267,7 +274,8 @@ def _point(values: Any) -> Point:
     point = Point(float(values["fmr"]), float(values["threshold"]), *counts)
     if not (0 < point.fmr <= 1 and math.isfinite(point.threshold)):
         raise ValueError(point)
-    rate(point.false_matches, point.impostor_pairs)  # its counts must fit
+    if not 0 <= point.false_matches <= point.impostor_pairs or point.impostor_pairs < 1:
+        raise ValueError(point)
     return point
 
 

@@ -24,7 +24,8 @@ def load(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "bf16", "fp32"] = "auto",
 ) -> Embedder:
-    """The model in ``path`` (a model.safetensors, or the folder of a run), ready to embed.
+    """The model in ``path``, ready to embed: a model.safetensors, the folder of a run, or the word
+    ``demonstration`` for the model that comes with urface.
 
     Raises UserError where the file is missing, damaged or not a urface model.
     """

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 import urface
 from small_model import SETTINGS, small_model
 from urface.config import ObjectiveSettings
+from urface.decision import decision_of
 from urface.evaluation.calibration import calibrate
 from urface.models.files import save_model
 from urface.types import UserError
@@ -41,7 +42,12 @@ def test_the_stored_threshold_lets_no_more_impostors_pass_than_stated(path: Path
     assert said["true_match_rate"]["events"] == int((scores[same] >= said["threshold"]).sum())
     assert said["true_match_rate"]["trials"] == 200
     facts = urface.load(path, "cpu", "fp32").facts
-    assert facts == {"step": 7, "calibration": said}
+    assert facts["step"] == 7
+    assert facts["calibration"] == said
+    decision = decision_of(facts)
+    assert decision is not None
+    assert decision.threshold_at(0.01) == said["threshold"]
+    assert decision.data == "made up"
     after = load_file(path)
     assert before.keys() == after.keys()
     assert all(before[name].tobytes() == after[name].tobytes() for name in before)

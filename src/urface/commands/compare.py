@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,32 +12,46 @@ from urface.commands.parser import CommandParser, note
 from urface.commands.photo_options import HINT, add_photo_options, looks_aligned
 from urface.types import FaceEmbedding, UserError
 
+if TYPE_CHECKING:
+    from urface.decision import Decision
+
 SUMMARY = """\
 Compare the faces of two photos, or with --aligned two aligned faces: both scores, a verdict at the
 threshold that the model was calibrated to or at --threshold, and the uncertainty of every sub-embedding of
 both faces. Of a photo with several faces the largest is taken, which is said."""
 EXAMPLES = """\
-  urface compare runs/demo/models/confidence_seed0 a.jpg b.jpg
+  urface compare demonstration a.jpg b.jpg
   urface compare model.safetensors crop_a.png crop_b.png --aligned --json
   urface compare model.safetensors a.jpg b.jpg --method cosine --threshold 0.35"""
 
 BAR = 16
+DEMONSTRATION_NOTE = (
+    "the demonstration model, trained on made-up faces alone: weak on photographs, "
+    "not for decisions"
+)
 Method = Literal["likelihood", "cosine"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """same  None where there is no threshold; basis  where the threshold comes from, in words."""
+    """same  None where there is no threshold, or a face is too unsure; basis  why, in words.
+
+    probability    that both show one person, and ``meaning`` among what; None where the model does not say
+    demonstration  whether the model is the one in the box
+    """
 
     same: bool | None
     method: str
     threshold: float | None
     basis: str
+    probability: float | None = None
+    meaning: str = ""
+    demonstration: bool = False
 
 
 def run(arguments: list[str]) -> int:
     parser = CommandParser("urface compare", SUMMARY, EXAMPLES)
-    parser.add("model", str, help="model.safetensors, or the folder of a run")
+    parser.add("model", str, help="model.safetensors, the folder of a run, or demonstration")
     parser.add("a", str, help="a photo, .jpg, .png or .webp")
     parser.add("b", str, help="another")
     parser.add_flag("--aligned", help="both are aligned faces: nothing is detected")
@@ -49,6 +63,7 @@ def run(arguments: list[str]) -> int:
     if given.threshold is not None and not np.isfinite(given.threshold):
         raise UserError(f"--threshold must be a finite number, got {given.threshold}")
 
+    from urface.decision import decision_of
     from urface.embedder import load
     from urface.scoring import score
 
@@ -56,7 +71,8 @@ def run(arguments: list[str]) -> int:
     embedder = load(given.model)
     faces = embedder.embed(images)
     scores = {m: float(score(faces[0], faces[1], m)[0]) for m in ("likelihood", "cosine")}
-    verdict = judge(scores, embedder.facts.get("calibration"), given.threshold, given.method)
+    unsure = float(np.max(faces.uncertainty))
+    verdict = judge(scores, decision_of(embedder.facts), given.threshold, given.method, unsure)
     if given.json:
         print(json.dumps(as_json(given.a, given.b, faces, scores, verdict), indent=1))
     else:
@@ -98,36 +114,46 @@ def _found(given: Any) -> list[np.ndarray]:
 
 
 def judge(
-    scores: dict[str, float], calibration: Any, threshold: float | None, method: str
+    scores: dict[str, float],
+    decision: Decision | None,
+    threshold: float | None,
+    method: str,
+    uncertainty: float,
 ) -> Verdict:
-    """The verdict by ``threshold`` on ``method``, else by ``calibration``, else none."""
+    """The verdict by ``threshold`` on ``method``, else by ``decision``, else none.
+
+    ``uncertainty`` is the larger one of the two faces.
+    """
+    shown = decision is not None and decision.demonstration
     if threshold is not None:
         basis = "the threshold given; its false-match rate is not known"
-        return Verdict(scores[method] >= threshold, method, threshold, basis)
-    if calibration is None:
+        same = scores[method] >= threshold
+        return Verdict(same, method, threshold, basis, demonstration=shown)
+    if decision is None:
         basis = (
             "this model was not calibrated: run `urface evaluate --calibrate`, or give --threshold"
         )
         return Verdict(None, method, None, basis)
-    try:
-        return _judge_calibrated(scores, calibration)
-    except (KeyError, TypeError, ValueError):
-        raise UserError(
-            "the model's calibration is damaged: run `urface evaluate --calibrate`"
-        ) from None
-
-
-def _judge_calibrated(scores: dict[str, float], calibration: dict[str, Any]) -> Verdict:
     from urface.metrics.intervals import rate
 
-    measured = rate(calibration["false_matches"], calibration["impostor_pairs"])
-    basis = (
-        f"a false-match rate of at most {100 * calibration['false_match_rate']:g} %, measured on "
-        f"{calibration['data']}: {measured.format(2)} % of the pairs of two people match"
-    )
-    threshold = float(calibration["threshold"])
-    method = calibration["method"]
-    return Verdict(scores[method] >= threshold, method, threshold, basis)
+    point = decision.usual_point()
+    value = scores[decision.method]
+    probability = float(decision.probability(value)) if decision.has_probability else None
+    meaning = decision.meaning() if decision.has_probability else ""
+    if uncertainty > decision.unsure_above:
+        basis = (
+            f"too unsure to say: an uncertainty of {uncertainty:.2f} is above {decision.unsure_above:.2f} "
+            f"({decision.unsure_rule})"
+        )
+        same = None
+    else:
+        measured = rate(point.false_matches, point.impostor_pairs)
+        basis = (
+            f"a false-match rate of at most {100 * point.fmr:g} %, measured on {decision.data}: "
+            f"{measured.format(2)} % of the pairs of two people match"
+        )
+        same = value >= point.threshold
+    return Verdict(same, decision.method, point.threshold, basis, probability, meaning, shown)
 
 
 def as_json(
@@ -144,6 +170,9 @@ def as_json(
         "method": verdict.method,
         "threshold": verdict.threshold,
         "basis": verdict.basis,
+        "probability": verdict.probability,
+        "meaning": verdict.meaning,
+        "demonstration": verdict.demonstration,
         "cosines": _cosines(faces).tolist(),
         "variance": {"a": faces.sub_variance[0].tolist(), "b": faces.sub_variance[1].tolist()},
         "uncertainty": {"a": float(uncertainty[0]), "b": float(uncertainty[1])},
@@ -164,6 +193,12 @@ def as_text(
             f"{what}: the {verdict.method} score {value:.4g} is {side} {verdict.threshold:.4g}",
             f"threshold    {verdict.basis}",
         ]
+    if verdict.probability is not None:
+        lines.append(
+            f"probability  {100 * verdict.probability:.1f} % that both show one person, {verdict.meaning}"
+        )
+    if verdict.demonstration:
+        lines.append(f"model        {DEMONSTRATION_NOTE}")
     sigma = np.sqrt(np.asarray(faces.sub_variance, np.float64))
     uncertainty = np.asarray(faces.uncertainty)
     lines += [

@@ -53,7 +53,7 @@ PART_SIZE = 4096  # images: what a kill can cost each worker
 
 def run(arguments: list[str]) -> int:
     parser = CommandParser("urface embed", SUMMARY, EXAMPLES)
-    parser.add("model", str, help="model.safetensors, or the folder of a run")
+    parser.add("model", str, help="model.safetensors, the folder of a run, or demonstration")
     # With "*" throughout, PATHS behind an option would be taken for none.
     some = "*" if any(given.partition("=")[0] == "--video" for given in arguments) else "+"
     parser.add_argument("paths", nargs=some, metavar="PATHS", help="what to embed")
@@ -117,13 +117,13 @@ def _embed_parts(given: Any) -> int:
     from urface.corpus.plan import Plan, Recipe
     from urface.corpus.store import Store
     from urface.embedder import load
+    from urface.models.box import model_path
 
     if given.part_size < 0 or given.workers < 0 or given.gpus_per_worker < 0:
         raise UserError("--part-size, --workers and --gpus-per-worker are at least 0")
     store = Store(given.output)
     sources = find_faces(given.paths)
-    model = Path(given.model)
-    model = model / "model.safetensors" if model.is_dir() else model
+    model = model_path(given.model)
     embedder = load(model)  # also where workers load their own: a broken model is told of here
     with open(model, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

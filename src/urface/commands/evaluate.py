@@ -1,12 +1,14 @@
-"""`urface evaluate`: benchmarks by name, or aligned LFW with degradations and calibration."""
+"""`urface evaluate`: benchmarks by name, aligned LFW, or any people; the last two calibrate too."""
 
 from __future__ import annotations
 
-from urface.commands import evaluate_benchmarks, evaluate_lfw
+from urface.commands import evaluate_benchmarks, evaluate_lfw, evaluate_people
 
 
 def run(arguments: list[str]) -> int:
     options = {argument.partition("=")[0] for argument in arguments}
     if options & {"--lfw", "--pairs"}:
         return evaluate_lfw.run(arguments)
+    if "--people" in options:
+        return evaluate_people.run(arguments)
     return evaluate_benchmarks.run(arguments)

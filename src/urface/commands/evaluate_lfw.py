@@ -21,7 +21,7 @@ EXAMPLES = """\
 
 def run(arguments: list[str]) -> int:
     parser = CommandParser("urface evaluate", SUMMARY, EXAMPLES)
-    parser.add("model", str, help="model.safetensors, or the folder of a run")
+    parser.add("model", str, help="model.safetensors, the folder of a run, or demonstration")
     parser.add(
         "--lfw", str, required=True, help="aligned LFW, a folder or a tar of Name/Name_0001.jpg"
     )
@@ -31,21 +31,27 @@ def run(arguments: list[str]) -> int:
     parser.add("--seed", int, 0, help="of the degradations")
     parser.add("--json", str, "", help="write the result to this file too")
     parser.add_flag(
-        "--calibrate", help="keep in the model file the threshold that `urface compare` judges by"
+        "--calibrate",
+        help="keep in the model file what answers rest on: thresholds, probability, limits",
     )
     given = parser.read(arguments)
     if given.calibrate and given.degraded:
         raise UserError("--calibrate wants clean faces: leave out --degraded")
     from urface.data.open import open_faces
     from urface.embedder import load
-    from urface.evaluation.calibration import calibrate
+    from urface.evaluation.calibration import calibrate, unsure_limit
     from urface.evaluation.lfw import evaluate_lfw
     from urface.evaluation.protocol import lfw_pairs
+    from urface.models.box import model_path, refuse_to_change_the_box
+
+    if given.calibrate:
+        refuse_to_change_the_box(given.model)
 
     faces, pairs = open_faces(given.lfw), Path(given.pairs)
     same = lfw_pairs(pairs, faces).same  # read first: a wrong list should not cost an embedding
+    embedder = load(given.model)
     judged = evaluate_lfw(
-        load(given.model),
+        embedder,
         faces,
         pairs,
         degraded=given.degraded,
@@ -56,9 +62,11 @@ def run(arguments: list[str]) -> int:
     if given.json:
         write_atomic(given.json, json.dumps(judged.to_dict(), indent=1) + "\n")
     if given.calibrate:
-        path = Path(given.model)
-        path = path / "model.safetensors" if path.is_dir() else path
-        scores = judged.verification.scores
-        found = calibrate(path, scores, same, given.method, data=f"{Path(given.lfw).name}, clean")
+        path = model_path(given.model)
+        scores, data = judged.verification.scores, f"{Path(given.lfw).name}, clean"
+        limit = unsure_limit(
+            embedder, faces, judged.tested, judged.pairs, scores, given.method, seed=given.seed
+        )
+        found = calibrate(path, scores, same, given.method, data=data, unsure=limit)
         note(f"{path}: threshold {found['threshold']:.4g} on the {given.method} score kept")
     return 0

@@ -50,6 +50,7 @@ def run(arguments: list[str]) -> int:
     if given.seeds < 1 or given.pairs < 10:
         raise UserError("--seeds must be at least 1 and --pairs at least 10")
     from urface.data.open import open_faces
+    from urface.models.box import model_path
     from urface.reproduce.illustrations import FIGURES, illustrate
     from urface.reproduce.illustrations.material import (
         DrawnRow,
@@ -77,7 +78,7 @@ def run(arguments: list[str]) -> int:
         material.embedder(material.baseline)  # a wrong path is said now, not after other figures
         material.rows.append(DrawnRow("baseline", "cosine", (material.baseline,)))
     if given.model:
-        material.ours = Path(given.model)
+        material.ours = model_path(given.model)
         material.embedder(material.ours)
         material.rows.append(DrawnRow("ours", "likelihood", (material.ours,)))
     for path in _listed(given.sheets):

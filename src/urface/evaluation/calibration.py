@@ -1,12 +1,19 @@
-"""The threshold that `urface compare` judges by, measured and kept in the model file."""
+"""What a model's answers rest on, measured and kept in the model file: a threshold, and the decision."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from urface.data.source import FaceSource
+from urface.decision import FACT, UNSURE_AT, fit_decision, unsure_above
+from urface.embedder import Embedder
+from urface.evaluation.embedding import TestFaces, embed_test_set
+from urface.evaluation.judge import pair_scores
+from urface.evaluation.protocol import PairProtocol
 from urface.metrics.verification import tar_at_far
 from urface.models.files import add_facts
 from urface.scoring.score import Method
@@ -21,11 +28,16 @@ def calibrate(
     *,
     data: str,
     false_match_rate: float = 0.01,
+    unsure: tuple[float, str] = (math.inf, "not measured"),
 ) -> dict[str, Any]:
-    """Find the threshold at which at most ``false_match_rate`` of the impostor pairs match; store it.
+    """Find the threshold at which at most ``false_match_rate`` of the impostor pairs match; store it, and
+    beside it the decision (urface.decision) that the same pairs bear out.
 
-    ``data`` says in a few words what the pairs show. Raises UserError where they are too few for the
-    rate (the rule of 30), or where the file cannot be written.
+    data    what the pairs show, in a few words
+    unsure  what ``unsure_limit`` found
+
+    Raises UserError where the pairs are too few for the rate (the rule of 30), or where the file cannot be
+    written. Scores that tell nobody apart give a threshold and no decision.
     """
     at = tar_at_far(scores, same, false_match_rate)
     if not at.supported or at.threshold is None or not np.isfinite(at.threshold):
@@ -40,5 +52,60 @@ def calibrate(
         "true_match_rate": at.tar.to_dict(),
         "data": data,
     }
-    add_facts(path, {"calibration": calibration})
+    try:
+        decision = fit_decision(scores, same, method, data=data, unsure=unsure).to_dict()
+    except UserError:
+        decision = None
+    add_facts(path, {"calibration": calibration, FACT: decision})
     return calibration
+
+
+def unsure_limit(
+    embedder: Embedder,
+    source: FaceSource,
+    clean: TestFaces,
+    protocol: PairProtocol,
+    scores: np.ndarray,
+    method: Method,
+    *,
+    seed: int = 0,
+    progress: bool = True,
+) -> tuple[float, str]:
+    """The uncertainty above which no answer is given, and its rule (``unsure_above``).
+
+    clean   the faces of ``source`` as they are, which ``protocol`` pairs
+    scores  of those pairs
+
+    Degraded faces are what makes a network unsure, so the genuine pairs are judged as they are and once more
+    with one face of each degraded, at the threshold of a false-match rate of 1 % on clean faces.
+    """
+    at = tar_at_far(scores, protocol.same, UNSURE_AT)
+    if at.threshold is None or not np.isfinite(at.threshold):
+        return math.inf, "not measured"
+    genuine = np.flatnonzero(protocol.same)
+    pairs = PairProtocol(
+        *(getattr(protocol, n)[genuine] for n in ("left", "right", "same", "fold"))
+    )
+    hard = embed_test_set(
+        embedder, source, "degraded", needed=pairs.right, seed=seed, progress=progress
+    )
+    found = [scores[genuine], pair_scores(clean, hard, pairs, method)]
+    largest = [pair_uncertainty(clean, other, pairs) for other in (clean, hard)]
+    uncertainty = np.concatenate(largest)
+    known = ~np.isnan(uncertainty)
+    return unsure_above(
+        np.concatenate(found)[known],
+        uncertainty[known],
+        float(at.threshold),
+        np.asarray(clean.faces.uncertainty),
+    )
+
+
+def pair_uncertainty(left: TestFaces, right: TestFaces, protocol: PairProtocol) -> np.ndarray:
+    """[P] the larger uncertainty of both faces, NaN where one could not be embedded."""
+    sides = []
+    for faces, places in ((left, protocol.left), (right, protocol.right)):
+        rows = faces.at(places)
+        values = np.append(np.asarray(faces.faces.uncertainty, np.float64), np.nan)
+        sides.append(values[rows])  # -1 is the NaN at the end
+    return np.maximum(*sides)

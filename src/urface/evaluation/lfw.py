@@ -13,20 +13,25 @@ from urface.embedder import Embedder
 from urface.evaluation.degrade import WHAT
 from urface.evaluation.embedding import TestFaces, embed_test_set
 from urface.evaluation.judge import Identification, Verification, identify, verify
-from urface.evaluation.protocol import SearchProtocol, lfw_pairs, search_protocol
+from urface.evaluation.protocol import PairProtocol, SearchProtocol, lfw_pairs, search_protocol
 from urface.metrics.intervals import Rate
 from urface.scoring.score import Method
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What LFW says of a model under one condition; ``to_dict`` and ``to_markdown`` render it."""
+    """What LFW says of a model under one condition; ``to_dict`` and ``to_markdown`` render it.
+
+    tested, pairs  the embedded faces, and what was compared
+    """
 
     condition: str
     method: str
     verification: Verification
     identification: Identification
     failures: dict[str, str]
+    tested: TestFaces
+    pairs: PairProtocol
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -100,4 +105,6 @@ def evaluate_lfw(
         verify(tested, tested, pairs, method),
         identify(gallery, tested, faces.labels, search, method),
         {**gallery.failures, **tested.failures},
+        tested,
+        pairs,
     )

@@ -86,6 +86,35 @@ def drawn_pairs(
     return PairProtocol(left, right, same_all, fold_all)
 
 
+def many_pairs(
+    labels: np.ndarray, genuine: int = 50_000, impostor: int = 400_000, seed: int = 0
+) -> PairProtocol:
+    """As many pairs as a calibration can use, no pair twice: of one person all, or ``genuine`` drawn from
+    them; of two people ``impostor`` drawn at random, at most half of all there are. One fold.
+    """
+    random = np.random.default_rng(seed)
+    order = np.argsort(labels, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    found = [np.stack(np.triu_indices(len(group), 1)).T for group in groups]
+    same = np.concatenate([group[pair] for group, pair in zip(groups, found, strict=True)])
+    if len(same) > genuine:
+        same = same[np.sort(random.choice(len(same), genuine, replace=False))]
+    count = len(labels)
+    there = (count * count - int((np.bincount(labels).astype(np.int64) ** 2).sum())) // 2
+    wanted = min(impostor, there // 2)
+    kept = np.empty(0, np.int64)
+    while len(kept) < wanted:
+        a, b = random.integers(0, count, (2, 2 * wanted))
+        a, b = np.minimum(a, b), np.maximum(a, b)
+        drawn = (a * count + b)[labels[a] != labels[b]]
+        kept = np.unique(np.concatenate([kept, drawn]))
+    other = np.sort(random.choice(kept, wanted, replace=False)) if wanted else kept
+    left = np.concatenate([same[:, 0], other // count])
+    right = np.concatenate([same[:, 1], other % count])
+    kind = np.arange(len(left)) < len(same)
+    return PairProtocol(left, right, kind, np.zeros(len(left), np.int64))
+
+
 def search_protocol(
     labels: np.ndarray, strangers: np.ndarray, images: int = 1, reserved: int = 0
 ) -> SearchProtocol:

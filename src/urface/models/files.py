@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from urface.atomic import atomic_path, tensor_errors
 from urface.config import ModelSettings, ObjectiveSettings, as_dict, model_from_dict
+from urface.models.box import model_path
 from urface.models.urface import URFace, add_uncertainty_head, build_urface
 from urface.types import UserError
 
@@ -53,12 +54,10 @@ def add_facts(path: str | Path, facts: dict[str, Any]) -> None:
 def load_model(path: str | Path) -> tuple[URFace, ModelSettings, dict[str, Any]]:
     """The model in eval mode, its settings and the facts of its training.
 
-    ``path`` is a model file or a folder with a model.safetensors in it. Raises UserError with what is
-    wrong for anything else.
+    ``path`` is a model file, a folder with a model.safetensors in it, or the word demonstration. Raises
+    UserError with what is wrong for anything else.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / "model.safetensors"
+    path = model_path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file; give a model.safetensors or the folder of a run")
     try:

@@ -13,6 +13,7 @@ from urface.recognisers import sandbox
 from urface.recognisers.convert_weights import digest_of
 from urface.recognisers.network import BATCH
 from urface.recognisers.onnx_file import LARGEST
+from urface.recognisers.onnx_ours import OUTPUTS, read_ours
 from urface.recognisers.onnx_process import OnnxProcess
 from urface.recognisers.preprocessing import checked, network_input
 from urface.recognisers.recogniser import Features, Preprocessing
@@ -26,12 +27,12 @@ class OnnxModel:
     preprocessing  what it wants; without one InsightFace's convention at the size that the file names
     parts          K, the sub-embeddings that its output is read as
 
-    Raises UserError where the file is damaged, keeps weights in another file, takes anything but
-    [N, 3, S, S] (or [N, S, S, 3]) or gives anything but [N, D], and where onnxruntime is missing.
+    A file that `urface export` wrote says all that itself, and gives confidence and variance too. Raises
+    UserError where the file is damaged, keeps weights in another file, takes anything but [N, 3, S, S] (or
+    [N, S, S, 3]) or gives anything but [N, D], and where onnxruntime is missing.
     """
 
     needs_images = True
-    has_variance = False
     architecture = "onnx"
 
     def __init__(
@@ -49,6 +50,12 @@ class OnnxModel:
         self._process = OnnxProcess(data, name)
         try:
             self._channels_last, self._batch, size = _input(self._process.described["inputs"])
+            self._ours = read_ours(self._process.described)
+            if self._ours and (preprocessing is not None or parts != 1):
+                raise UserError(
+                    "an export of urface, which says itself how it is read: leave --preprocessing and "
+                    "--parts out"
+                )
         except (
             KeyError,
             TypeError,
@@ -57,7 +64,10 @@ class OnnxModel:
         ) as error:  # a UserError is a ValueError
             self.close()
             raise UserError(f"{name}: {error}") from None
+        self.has_variance = self._ours is not None and self._ours.has_variance
         declared = preprocessing or Preprocessing(size=size or 112)
+        if self._ours:
+            declared, self.parts = self._ours.preprocessing, self._ours.parts
         if size and declared.size != size:
             self.close()
             raise UserError(
@@ -76,7 +86,7 @@ class OnnxModel:
         """The features under another preprocessing than the declared one, to try it out (sanity.py)."""
         check_images(images)
         size = self._batch or BATCH
-        found = []
+        found: list[tuple[np.ndarray, ...]] = []
         for first in range(0, len(images), size):
             pixels = network_input(images[first : first + size], preprocessing)
             missing = size - len(pixels) if self._batch else 0
@@ -84,9 +94,13 @@ class OnnxModel:
                 pixels = np.concatenate([pixels, np.repeat(pixels[-1:], missing, 0)])
             if self._channels_last:
                 pixels = pixels.transpose(0, 2, 3, 1)
-            given = self._features(pixels)
-            found.append(given[: len(given) - missing])
-        vectors = np.concatenate(found) if found else np.empty((0, 0), np.float32)
+            given = self._all(pixels) if self._ours else (self._features(pixels),)
+            found.append(tuple(part[: len(part) - missing] for part in given))
+        columns = [np.concatenate(column) for column in zip(*found, strict=True)]
+        vectors = columns[0] if found else np.empty((0, 0), np.float32)
+        if self._ours and found:
+            learned = columns[1] if self._ours.learned else None
+            return Features(vectors, self.parts, learned, columns[2] if self.has_variance else None)
         if len(vectors) and vectors.shape[1] % self.parts:
             raise UserError(
                 f"{self.name}: {vectors.shape[1]} dimensions cannot be split into {self.parts} parts"
@@ -96,6 +110,15 @@ class OnnxModel:
     def close(self) -> None:
         """End the process."""
         self._process.close()
+
+    def _all(self, pixels: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Vectors [N, K * D], confidence [N, K] and variance of a file of ours."""
+        self._process.name = self.name
+        outputs = self._process.run_all(pixels)
+        if any(len(outputs[name]) != len(pixels) for name in OUTPUTS):
+            raise UserError(f"{self.name}: gives not one answer for each of {len(pixels)} faces")
+        mean, confidence, variance = (outputs[name] for name in OUTPUTS)
+        return mean.reshape(len(mean), -1), confidence, variance
 
     def _features(self, pixels: np.ndarray) -> np.ndarray:
         self._process.name = self.name  # who opened us may call us otherwise

@@ -36,7 +36,7 @@ PATIENCE = 600.0  # seconds for one answer
 class OnnxProcess:
     """The model of the bytes ``data``. Safe to use from several threads; ``close`` ends the process.
 
-    described  its inputs and outputs: name, type, and shape with None where it is free
+    described  its inputs and outputs: name, type, and shape with None where it is free; its metadata
 
     Raises UserError, ``name`` first, where the file is damaged or keeps weights in another file, and where
     onnxruntime is missing.
@@ -62,7 +62,7 @@ class OnnxProcess:
         self._end = weakref.finalize(self, _end, self._process)
         kind, content = self._ask(MODEL, data)
         try:
-            self.described: dict[str, list[dict[str, Any]]] = json.loads(content)
+            self.described: dict[str, Any] = json.loads(content)
             if kind != JSON or not self.described["inputs"]:
                 raise ValueError
         except (ValueError, LookupError, TypeError):

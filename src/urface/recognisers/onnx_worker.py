@@ -127,8 +127,8 @@ def _session(onnxruntime: Any, model: bytes, threads: int) -> Any:
 
 
 def _described(session: Any) -> dict[str, Any]:
-    """Input and outputs: name, type, and shape with None where it is free."""
-    return {
+    """Input and outputs: name, type, and shape with None where it is free; the file's own metadata."""
+    sides = {
         side: [
             {
                 "name": v.name,
@@ -139,6 +139,7 @@ def _described(session: Any) -> dict[str, Any]:
         ]
         for side, values in (("inputs", session.get_inputs()), ("outputs", session.get_outputs()))
     }
+    return sides | {"metadata": dict(session.get_modelmeta().custom_metadata_map)}
 
 
 def _output(session: Any) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from urface.data.opencv_mat import holds_features
+from urface.models.box import is_demonstration, model_path
 from urface.recognisers.branch import HEADER, open_branch
 from urface.recognisers.convert_weights import digest_of
 from urface.recognisers.features_folder import open_features
@@ -35,9 +36,9 @@ def open_recogniser(
 ) -> Recogniser:
     """The model in ``path``, whoever made it, ready to embed aligned faces.
 
-    path           the folder of a run or a model.safetensors of ours; weights of an iresnet, an IR network
-                   or MagFace in .safetensors, .pth or .ckpt; an .onnx; a file of features, or a folder of
-                   OpenCV matrices or of the parts that urface embed writes
+    path           the folder of a run, a model.safetensors of ours or the word demonstration; weights of an
+                   iresnet, an IR network or MagFace in .safetensors, .pth or .ckpt; an .onnx; a file of
+                   features, or a folder of OpenCV matrices or of the parts that urface embed writes
     architecture   what the weights are of (models/architectures.py); empty: told by their names
     preprocessing  what the network wants; None: its family's convention. Ours hold their own
     parts          K that the embedding is read as, where the file does not say
@@ -49,7 +50,7 @@ def open_recogniser(
 
     Raises UserError, with what is wrong in one line, for anything else. No file can run code.
     """
-    path = Path(path)
+    path = model_path(path) if is_demonstration(path) else Path(path)
     if path.is_dir() and not holds_parts(path):
         path = path if holds_features(path) and not (path / MODEL).is_file() else path / MODEL
     if not path.exists():
