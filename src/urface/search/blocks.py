@@ -40,18 +40,18 @@ class Blocks:
     def take(self, slots: np.ndarray) -> np.ndarray:
         """Copies of rows [n, width]."""
         out = np.empty((len(slots), self.width), self.dtype)
-        part, place = np.divmod(slots, BLOCK)
-        for number in np.unique(part):
-            here = part == number
-            out[here] = self.parts[number][place[here]]
+        order = np.argsort(slots, kind="stable")
+        part, place = np.divmod(slots[order], BLOCK)
+        for first, last in _runs(part):
+            out[order[first:last]] = self.parts[part[first]][place[first:last]]
         return out
 
     def put(self, slots: np.ndarray, rows: np.ndarray) -> None:
         """Overwrite rows that are there."""
-        part, place = np.divmod(slots, BLOCK)
-        for number in np.unique(part):
-            here = part == number
-            self.parts[number][place[here]] = rows[here]
+        order = np.argsort(slots, kind="stable")
+        part, place = np.divmod(slots[order], BLOCK)
+        for first, last in _runs(part):
+            self.parts[part[first]][place[first:last]] = rows[order[first:last]]
 
     def cut(self, count: int) -> None:
         """Keep the first ``count`` rows."""
@@ -65,3 +65,10 @@ class Blocks:
         for number, part in enumerate(self.parts):
             start = number * BLOCK
             yield start, part[: self.count - start]
+
+
+def _runs(numbers: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Where runs of equal numbers start and end."""
+    if len(numbers):
+        edges = np.flatnonzero(np.diff(numbers)) + 1
+        yield from zip([0, *edges.tolist()], [*edges.tolist(), len(numbers)], strict=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from urface.search.compact import LikelihoodIndex
 from urface.search.exact import ExactIndex
+from urface.search.flat import FlatIndex
 from urface.search.index import Index
 from urface.types import UserError
 
-SCHEMES = ("exact:", "faiss:", "faiss-ivf:", "milvus:/path/file.db", "milvus+http://host:port")
+SCHEMES = ("faiss:", "faiss-flat:", "exact:", "milvus:/path/file.db", "milvus+http://host:port")
 
 
 def index_path(folder: str | Path) -> Path:
@@ -21,9 +23,9 @@ def open_index(
 ) -> Index:
     """The index that ``url`` names, with the templates it was last saved with.
 
+        faiss:                          FAISS, codes of 4 bits: the default, up to millions
+        faiss-flat:                     FAISS, every template's whole vector in memory
         exact:                          every template is scored
-        faiss:                          FAISS, every template's expansion in memory
-        faiss-ivf:                      FAISS, lists of similar templates, 8 bits a number: for a million
         milvus:/path/file.db            Milvus Lite, embedded
         milvus+http://host:port         a Milvus server or cluster (milvus+https: likewise)
 
@@ -31,9 +33,10 @@ def open_index(
     empty index. Raises UserError where the URL is none of these, a package is missing, or the saved file is
     damaged or of another key: the owner then opens a fresh one and adds everything again.
     """
-    if url != "exact:":
+    kinds = {"exact:": ExactIndex, "faiss-flat:": FlatIndex, "faiss:": LikelihoodIndex}
+    if url not in kinds:
         raise UserError(f"{url!r} is no index; there are {', '.join(SCHEMES)}")
-    index = ExactIndex(key)
+    index: ExactIndex = kinds[url](key)
     if not fresh and index_path(folder).exists():
         index.load(index_path(folder))
     return index

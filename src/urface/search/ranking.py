@@ -5,14 +5,20 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from urface.scoring.cosine import cosine_matrix, cosine_score
-from urface.scoring.likelihood import likelihood_matrix, likelihood_score
+from urface.scoring.cosine import cosine_matrix
+from urface.scoring.likelihood import likelihood_matrix
+from urface.scoring.pairs import cosine_pairs, likelihood_pairs
 from urface.search.index import NOBODY, Method
 from urface.search.rows import Rows
 from urface.types import UserError
 
 PROBES = 256  # at a time: a tile of scores is 8 MB
+FEW_PROBES = (
+    4  # up to which pairs one by one are quicker than a matrix, which lays out the gallery first
+)
 SPARE = 8  # more than k that a scan keeps: its float32 sums may order near ties otherwise than exact scores
+FACTORS = 7  # sums of two float32 variances whose product no float64 fails to hold: always the same, so that
+# a score does not depend on who else is a candidate
 
 
 def rank(
@@ -24,8 +30,8 @@ def rank(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k best of one probe's ``candidates``, places of ``rows`` [c] (-1: none): ids [k], scores [k].
 
-    probe is a mean [K * D] and variances [K]. Scores are summed in float64 with differences before
-    squares, so they do not depend on who the other candidates are.
+    probe is a mean [K * D] and variances [K]. Scores are taken with differences before squares, each by
+    itself.
     """
     ids = np.full(k, NOBODY, np.int64)
     scores = np.full(k, -np.inf, np.float32)
@@ -44,12 +50,13 @@ def exact_scores(
     probe: tuple[np.ndarray, np.ndarray], mean: np.ndarray, variance: np.ndarray, method: Method
 ) -> np.ndarray:
     """[n] float32, of one probe against templates [n, K, D] and [n, K] or [n, K, D]."""
-    templates = torch.from_numpy(mean).double()
-    face = torch.from_numpy(np.ascontiguousarray(probe[0])).double().view(1, *mean.shape[1:])
+    rows = np.concatenate([np.reshape(probe[0], (1, *mean.shape[1:])), mean])
+    there = np.ones(len(rows), bool)
+    left, right = np.zeros(len(mean), np.int64), np.arange(1, len(rows))
     if method == "cosine":
-        return cosine_score(face, templates).float().numpy()
-    spread = torch.from_numpy(np.ascontiguousarray(probe[1])).double().view(1, *variance.shape[1:])
-    return likelihood_score(face, spread, templates, torch.from_numpy(variance)).float().numpy()
+        return cosine_pairs(rows, left, right, there)
+    spread = np.concatenate([np.reshape(probe[1], (1, *variance.shape[1:])), variance])
+    return likelihood_pairs(rows, spread, left, right, there, FACTORS)
 
 
 def scan(
@@ -68,7 +75,13 @@ def scan(
         best = Best(len(faces), keep)
         for start, templates, spreads in rows.tiles():
             other = torch.from_numpy(templates)
-            if method == "cosine":
+            if len(faces) <= FEW_PROBES:
+                found = [
+                    exact_scores((mean[row], variance[row]), templates, spreads, method)
+                    for row in range(first, first + len(faces))
+                ]
+                scores = torch.from_numpy(np.stack(found))
+            elif method == "cosine":
                 scores = cosine_matrix(faces, other)
             else:
                 scores = likelihood_matrix(faces, spread, other, torch.from_numpy(spreads))
