@@ -116,7 +116,7 @@ def test_help_of_a_setting_is_its_line_in_the_docstring(capsys):
         main(["train", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert "side of the square the network sees, 32 to 128" in text
-    assert "one of cosface, cpu-small, paper" in text
+    assert "one of cosface, cpu-small, demonstration, paper" in text
 
 
 def test_every_setting_has_a_line_of_help_or_a_name_that_says_it():

@@ -15,6 +15,7 @@ from urface.data.decode import resize_image
 from urface.environment import environment, placed
 from urface.models.files import load_model
 from urface.models.fold import folded
+from urface.models.packed import packed
 from urface.models.urface import URFace
 from urface.types import Array, FaceEmbedding, UserError, is_torch, to_numpy
 
@@ -37,7 +38,8 @@ class Embedder:
     """Embeds aligned faces. Safe to use from several threads.
 
     model, settings  the network and what it expects; on a CPU in float32 a copy is run whose BatchNorms are
-                     folded (models/fold.py), so later changes of the model's backbone have no effect
+                     folded (models/fold.py) and, of a large one, whose weights are packed (models/packed.py),
+                     so later changes of the model's backbone have no effect
     facts            what the model file says of its training (plain JSON)
     """
 
@@ -55,7 +57,7 @@ class Embedder:
         self.model = placed(model.eval(), self._environment.device)
         exact = self._environment.dtype is torch.float32 and self._environment.device.type == "cpu"
         # In bfloat16 the folded weights would be rounded to other numbers than the evaluated ones.
-        self._network = folded(self.model) if exact else self.model
+        self._network = packed(folded(self.model)) if exact else self.model
 
     @property
     def num_sub_embeddings(self) -> int:

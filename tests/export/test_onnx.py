@@ -137,6 +137,8 @@ def test_a_file_that_differs_is_not_put_in_place(
             return mean, confidence, variance * 1.001
 
     monkeypatch.setattr(exporter, "PlainURFace", Wrong)
+    wrong = exporter.traced(urface.load(path, "cpu", "fp32"))
+    monkeypatch.setattr(exporter, "traced", lambda embedder: wrong)
     out = tmp_path / "model.onnx"
     out.write_bytes(b"what was there")
     assert main(["export", str(path), "-o", str(out)]) == 2

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from urface.decision import Decision, Point
 from urface.gallery import Consent, Gallery
-from urface.metrics.calibration import ScoreCalibration
 from urface.types import FaceEmbedding
+
+if TYPE_CHECKING:
+    from urface.decision import Decision
 
 K, D = 4, 8
 MODEL = "0123456789abcdef" * 4
@@ -66,6 +68,9 @@ def new_gallery(folder: Path, people: int = 0, images: int = 1, **more: object) 
 
 def rule(threshold: float = 0.0, unsure_above: float = 10.0, smallest: float = 1e-6) -> Decision:
     """A decision of one threshold at every rate down to ``smallest``; even odds there."""
+    from urface.decision import Decision, Point
+    from urface.metrics.calibration import ScoreCalibration
+
     rates = [10.0**-n for n in range(1, 10) if 10.0**-n >= smallest * 0.99]
     points = tuple(Point(rate, threshold, 0, 10**9) for rate in rates)
     calibration = ScoreCalibration("logistic", 0.5, 1000, 1000, 1.0, -threshold)

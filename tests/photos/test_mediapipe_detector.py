@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from photos.scenes import points_of, scene
 from urface.data.decode import decode_image, encode_jpeg
 from urface.photos import Detector, find_faces, open_detector
-from urface.photos.mediapipe_detector import mirror, square_around, tiles
+from urface.photos.mediapipe_detector import in_photo, mirror, square_around, tiles
 
 pytest.importorskip("mediapipe", reason="finds faces: make setup-faces")
 
@@ -119,12 +120,34 @@ def test_tiles_cover_every_pixel() -> None:
 
 def test_the_square_around_a_box_is_grey_beyond_the_photo() -> None:
     photo = np.full((50, 80, 3), 9, np.uint8)
-    picture, x, y = square_around(photo, np.array([-10.0, -10, 10, 10]), 2)
-    assert (picture.shape, x, y) == ((40, 40, 3), -20, -20)
+    picture, corner, scale = square_around(photo, np.array([-10.0, -10, 10, 10]), 2)
+    assert (picture.shape, corner.tolist(), scale) == ((40, 40, 3), [-20, -20], 1)
     assert (picture[20:, 20:] == 9).all()
     assert (picture[:20] == 127).all()
-    far, _, _ = square_around(photo, np.array([200.0, 200, 210, 210]), 2)
-    assert (far == 127).all()
+    assert (square_around(photo, np.array([200.0, 200, 210, 210]), 2)[0] == 127).all()
+
+
+@pytest.mark.parametrize("x", [-400.0, 0.0, 731.0, 1300.0])
+def test_a_large_square_is_shrunk_and_leads_back_to_the_photo(x: float) -> None:
+    photo = np.zeros((1300, 2100, 3), np.uint8)
+    photo[600:640, 1000:1040] = 255
+    box = np.array([x, 100, x + 1100, 1200])
+    picture, corner, scale = square_around(photo, box, 1.7)
+    assert max(picture.shape) == 896
+    rows, columns = np.nonzero((picture == 255).all(2))
+    middle = in_photo(np.array([[columns.mean(), rows.mean()]]), corner, scale)
+    np.testing.assert_allclose(middle, [[1019.5, 619.5]], atol=2)
+
+
+def test_a_panorama_is_never_made_a_square_of_its_length(detector: Detector) -> None:
+    photo = np.full((40, 16_384, 3), 90, np.uint8)
+    tracemalloc.start()  # NumPy tells it of its arrays, OpenCV's outputs are such
+    try:
+        find_faces(photo, detector)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 100e6  # 16,384 squared would be 805 MB
 
 
 def test_points_are_within_4_percent_of_published_ones_over_all_photos(

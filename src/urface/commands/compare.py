@@ -127,8 +127,8 @@ def judge(
     shown = decision is not None and decision.demonstration
     if threshold is not None:
         basis = "the threshold given; its false-match rate is not known"
-        same = scores[method] >= threshold
-        return Verdict(same, method, threshold, basis, demonstration=shown)
+        above = scores[method] >= threshold
+        return Verdict(above, method, threshold, basis, demonstration=shown)
     if decision is None:
         basis = (
             "this model was not calibrated: run `urface evaluate --calibrate`, or give --threshold"
@@ -145,7 +145,7 @@ def judge(
             f"too unsure to say: an uncertainty of {uncertainty:.2f} is above {decision.unsure_above:.2f} "
             f"({decision.unsure_rule})"
         )
-        same = None
+        same: bool | None = None
     else:
         measured = rate(point.false_matches, point.impostor_pairs)
         basis = (

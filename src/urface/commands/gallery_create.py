@@ -7,8 +7,9 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from urface.commands.gallery_given import DEMONSTRATION, gallery_parser, model_digest
+from urface.commands.gallery_given import gallery_parser, model_digest
 from urface.commands.parser import note
+from urface.models.box import DEMONSTRATION
 from urface.types import UserError
 
 SUMMARY = """\
@@ -17,7 +18,7 @@ Keep the key apart from the folder, and a copy of it: who has both can read ever
 key nobody can."""
 EXAMPLES = """\
   urface gallery create people --model runs/mine --key ~/keys/people.key
-  urface gallery create people --model demonstration --key people.key --index faiss-ivf:"""
+  urface gallery create people --model demonstration --key people.key --index exact:"""
 
 
 def run(arguments: list[str]) -> int:
@@ -27,7 +28,7 @@ def run(arguments: list[str]) -> int:
         "--index",
         str,
         "faiss:",
-        help="exact:, faiss:, faiss-ivf:, milvus:/FILE.db, milvus+http://HOST",
+        help="faiss:, faiss-flat:, exact:, milvus:/FILE.db, milvus+http://HOST:PORT",
     )
     parser.add(
         "--retention_days", int, 1095, help="longest that anyone is kept; at most three years"

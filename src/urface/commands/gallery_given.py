@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from urface.commands.parser import CommandParser, note
+from urface.models.box import DEMONSTRATION
 from urface.types import FaceEmbedding, UserError
 
 if TYPE_CHECKING:
     from urface.embedder import Embedder
     from urface.gallery import Gallery
 
-DEMONSTRATION = "demonstration"
 DEMONSTRATION_NOTE = (
     "note: the demonstration model answers. It was trained on synthetic faces alone and is for trying "
     "urface out, not for use on real people"
@@ -53,21 +52,12 @@ def open_gallery(given: Any) -> Gallery:
     return Gallery.open(given.gallery, read_key(given.key))
 
 
-def model_file(name: str) -> Path:
-    """The file of a model: one, the folder of a run, or the demonstration model's name."""
-    path = Path(name)
-    if name == DEMONSTRATION and not path.exists():
-        import urface
-
-        return Path(urface.__file__).parent / "box" / "demonstration.safetensors"
-    return path / "model.safetensors" if path.is_dir() else path
-
-
 def model_digest(name: str) -> str:
     """What a gallery remembers a model by: its weights and settings, whatever its calibration says."""
+    from urface.models.box import model_path
     from urface.recognisers.network import digest_of_ours
 
-    return digest_of_ours(model_file(name))
+    return digest_of_ours(model_path(name))
 
 
 def load_for(gallery: Gallery, given: Any) -> Embedder:

@@ -17,6 +17,7 @@ from urface.types import FaceEmbedding, UserError
 if TYPE_CHECKING:
     from urface.search import Index
 
+FILE = "search.index"  # urface.search.index_path, whose import needs torch
 AT_A_TIME = 4096  # templates decrypted and handed to the index together
 
 
@@ -38,7 +39,7 @@ class SearchCache:
         self._ending: list[tuple[int, int]] = []
 
     @property
-    def _engine(self) -> bool:
+    def engine(self) -> bool:
         """Whether the index keeps its own store, which others may have changed."""
         return self._url.startswith("milvus")
 
@@ -59,7 +60,7 @@ class SearchCache:
         from urface.search import open_index
 
         key = self._people.keys.index
-        if not self._engine:
+        if not self.engine:
             try:
                 index = open_index(self._url, self._folder, key=key)
                 if index.stamp == state and self._fits(index, now):
@@ -68,9 +69,9 @@ class SearchCache:
                 index.close()
             except UserError:  # damaged, or of an older key: it is only a cache
                 pass
-        index = open_index(self._url, self._folder, key=key, fresh=not self._engine)
+        index = open_index(self._url, self._folder, key=key, fresh=not self.engine)
         self._expires, self._ending = {}, []
-        if self._engine:
+        if self.engine:
             self._reconcile(index)
         else:
             self._take(index, self._people.changed(-1))
@@ -145,14 +146,12 @@ class SearchCache:
 
     def erase_file(self) -> None:
         """After an erasure, whose write has replaced the file's key already."""
-        from urface.search import index_path
-
         self._saved = ""
-        index_path(self._folder).unlink(missing_ok=True)
+        (self._folder / FILE).unlink(missing_ok=True)
 
     def use_key(self, key: bytes) -> None:
         """What the file is sealed with from now on."""
-        if self._index is not None and not self._engine:
+        if self._index is not None and not self.engine:
             self._index.key = key  # type: ignore[attr-defined]
 
     def close(self) -> None:

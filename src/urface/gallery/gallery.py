@@ -136,8 +136,8 @@ class Gallery:
     def remove(self, person: str) -> bool:
         """Erase a person: rows, key, template and the index file. Raises UserError where there is none such.
 
-        False where another process's reading keeps old pages in the write-ahead log for now; they go with
-        the next ``compact``, which also rewrites the database without the empty places.
+        False where old pages stay in the write-ahead log for now, since another process reads or the disk
+        fails; they go with ``compact``, which also rewrites the database without the empty places.
         """
         with self._store.changing() as change:
             found = self._found(person)
@@ -330,7 +330,10 @@ class Gallery:
 
     def _settled(self) -> bool:
         with self._store.lock:
-            return self._store.database.settle()
+            try:
+                return self._store.database.settle()
+            except OSError:  # it is erased all the same, and the caller must not think otherwise
+                return False
 
     def __enter__(self) -> Self:
         return self

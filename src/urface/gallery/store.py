@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from urface.gallery.keys import GalleryKeys, new_key
 from urface.gallery.people import People
 from urface.gallery.rotation import rotated, rotations
 from urface.types import FaceEmbedding, UserError
+
+if TYPE_CHECKING:
+    from urface.search import Index
 
 Clock = Callable[[], datetime]
 Method = str
@@ -92,8 +95,20 @@ class Store:
             with contextlib.suppress(OSError):
                 self.audit.note_head()
             if change.erases:
-                with contextlib.suppress(OSError):
-                    self.cache.erase_file()
+                self._erase_from_index()
+
+    def _erase_from_index(self) -> None:
+        with contextlib.suppress(OSError):
+            self.cache.erase_file()
+        if self.cache.engine:  # which holds vectors in files of its own
+            try:
+                with self.reading():
+                    self.index()
+            except (UserError, OSError) as error:
+                raise UserError(
+                    f"erased, but {self.facts.index} could not be told ({error}): its vectors go with the "
+                    "next search or removal that reaches it"
+                ) from None
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -142,15 +157,19 @@ class Store:
             checked = FaceEmbedding(*(np.asarray(part, np.float32) for part in parts))
         return rotated(checked, self.matrix)
 
+    def index(self) -> Index:
+        """The index as of the state that is being read, opened or built if need be."""
+        generation = int(self.database.meta("generation") or 0)
+        state = (self.database.meta("state") or b"").hex()
+        return self.cache.up_to(generation, state, self.seconds())
+
     def best(
         self, faces: FaceEmbedding, k: int, method: Method
     ) -> tuple[FaceEmbedding, list[list[tuple[int, str, float]]]]:
         """``own(faces)`` and number, name and score of the ``k`` most alike people of each."""
         with self.reading():
             own = self.own(faces)
-            generation = int(self.database.meta("generation") or 0)
-            state = (self.database.meta("state") or b"").hex()
-            index = self.cache.up_to(generation, state, self.seconds())
+            index = self.index()
             ids, scores = index.search(own, k, method)  # type: ignore[arg-type]
             return own, [
                 [

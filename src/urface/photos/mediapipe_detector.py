@@ -32,6 +32,7 @@ NOSE = (5, 4, 1, 2)  # ridge, tip, below the tip, base
 MOUTH = ((61, 61, 61, 57), (291, 291, 291, 287))  # corner, and the skin beside it
 SURE = 0.5  # of the detectors
 SHOWN = 512  # pixels of the picture that the detectors see at most; they shrink it to 128 or 192
+MESHED = 896  # pixels of the square that the mesh is looked for in at most; it shrinks it to 448
 SMALL = 0.2  # of the side of what was looked at: where a face is smaller there may be smaller ones
 TILE = 240  # pixels of the side of the smallest tile
 STEP = 0.7  # of a tile's side from one tile to the next
@@ -108,20 +109,20 @@ class MediapipeDetector:
 
     def _look(self, picture: np.ndarray, x: int, y: int) -> tuple[np.ndarray, np.ndarray]:
         """What the detectors find in a part of the photo that begins at (x, y), in pixels of the photo."""
-        height, width = picture.shape[:2]
-        side = max(height, width)
+        side = max(picture.shape[:2])
+        shrink = min(1.0, SHOWN / side)
+        picture = shrunk(picture, shrink)
         # A square: on the way to the detectors' own square nothing is then cut off or moved.
-        if height != width:
-            picture = cv2.copyMakeBorder(
-                picture, 0, side - height, 0, side - width, cv2.BORDER_CONSTANT, value=GREY
-            )
-        if side > SHOWN:
-            picture = cv2.resize(picture, (SHOWN, SHOWN), interpolation=cv2.INTER_AREA)
+        whole = round(side * shrink)
+        height, width = picture.shape[:2]
+        picture = cv2.copyMakeBorder(
+            picture, 0, whole - height, 0, whole - width, cv2.BORDER_CONSTANT, value=GREY
+        )
         found: list[tuple[float, ...]] = []
         for detector in self._ranges:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # protobuf's, at each call
-                answer = detector.process(np.ascontiguousarray(picture)).detections
+                answer = detector.process(picture).detections
             for one in answer or []:
                 box = one.location_data.relative_bounding_box
                 right, bottom = box.xmin + box.width, box.ymin + box.height
@@ -134,12 +135,12 @@ class MediapipeDetector:
     def _mesh(self, photo: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """Box [4] and five points of the face in ``box``, in the photo's pixels; None where there is none."""
         for around in AROUND:
-            picture, x, y = square_around(photo, box, around)
+            picture, corner, shrink = square_around(photo, box, around)
             mesh = self._points(picture)
             if mesh is None:
                 continue
-            corner = np.array([x, y])
-            reach = np.concatenate([mesh[:POINTS].min(0) + corner, mesh[:POINTS].max(0) + corner])
+            ends = np.stack([mesh[:POINTS].min(0), mesh[:POINTS].max(0)])
+            reach = in_photo(ends, corner, shrink).ravel()
             if overlap(box, reach[None])[0] < ON_ITS_PLACE:  # its neighbour's
                 continue
             points = five_points(mesh)
@@ -147,10 +148,10 @@ class MediapipeDetector:
             if mirrored is None:
                 continue
             other = mirror(five_points(mirrored), len(picture))
-            if abs(other - points).max() > AGREE * (reach[2] - reach[0]):
+            if abs(other - points).max() > AGREE * (ends[1, 0] - ends[0, 0]):
                 continue  # a pattern, which the mesh takes for another face each time
             points = (points + other) / 2
-            return reach, (points + corner).astype(np.float32)
+            return reach, in_photo(points, corner, shrink).astype(np.float32)
         return None
 
     def _points(self, picture: np.ndarray) -> np.ndarray | None:
@@ -202,24 +203,44 @@ def _starts(length: int, side: int) -> list[int]:
     return [round(start) for start in np.linspace(0, length - side, count)]
 
 
-def square_around(photo: np.ndarray, box: np.ndarray, sides: float) -> tuple[np.ndarray, int, int]:
-    """The square about the middle of ``box``, ``sides`` times its side, and its left and upper edge.
+def square_around(
+    photo: np.ndarray, box: np.ndarray, sides: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The square about the middle of ``box``, ``sides`` times its side: picture, left and upper edge, scale.
 
-    What lies outside the photo is grey.
+    What lies outside the photo is grey. A large one is shrunk to MESHED pixels before grey comes to it: a
+    face that fills 40 megapixels would take half a gigabyte.
     """
-    x, y = (box[:2] + box[2:]) / 2
     side = max(2, round(sides * float(max(box[2:] - box[:2]))))
-    left, top = round(float(x) - side / 2), round(float(y) - side / 2)
-    height, width = photo.shape[:2]
-    x0, y0 = max(left, 0), max(top, 0)
-    x1, y1 = min(left + side, width), min(top + side, height)
-    if x0 >= x1 or y0 >= y1:
-        return np.full((side, side, 3), GREY, np.uint8), left, top
-    picture = cv2.copyMakeBorder(
-        photo[y0:y1, x0:x1], y0 - top, top + side - y1, x0 - left, left + side - x1,
-        cv2.BORDER_CONSTANT, value=GREY,
-    )  # fmt: skip
-    return picture, left, top
+    corner = np.rint((box[:2] + box[2:]) / 2 - side / 2).astype(int)
+    shrink = min(1.0, MESHED / side)
+    whole = round(side * shrink)
+    edge = [photo.shape[1], photo.shape[0]]
+    begin, end = np.clip(corner, 0, edge), np.clip(corner + side, 0, edge)
+    if (begin >= end).any():
+        return np.full((whole, whole, 3), GREY, np.uint8), corner, shrink
+    part = shrunk(photo[begin[1] : end[1], begin[0] : end[0]], shrink)
+    left, top = np.rint((begin - corner) * shrink).astype(int)
+    right, bottom = whole - left - part.shape[1], whole - top - part.shape[0]
+    if min(right, bottom) < 0:  # by rounding
+        part = part[: whole - top, : whole - left]
+        right, bottom = max(right, 0), max(bottom, 0)
+    picture = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_CONSTANT, value=GREY)
+    return picture, corner, shrink
+
+
+def in_photo(points: np.ndarray, corner: np.ndarray, shrink: float) -> np.ndarray:
+    """Points [N, 2] of a square of ``square_around`` in the photo; both count from centres of pixels."""
+    back: np.ndarray = (points + 0.5) / shrink - 0.5 + corner
+    return back
+
+
+def shrunk(picture: np.ndarray, scale: float) -> np.ndarray:
+    """``picture`` at ``scale``, at most 1, areas averaged."""
+    if scale == 1.0:
+        return picture
+    size = [max(1, round(length * scale)) for length in (picture.shape[1], picture.shape[0])]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def _sides(boxes: np.ndarray) -> np.ndarray:

@@ -2,9 +2,9 @@
 
 Product quantisation fits the expansion. Two dimensions of a mean under R = 2 terms are one code of 4 bits
 (one dimension under R = 4, where variances span more); the numbers that a sub-embedding's variance alone
-decides lie on a curve, along which 16 places are enough. That is 144 (272) bytes a template at [16, 32] where whole
-vectors take 4.6 (9) KB, and FAISS scans 32 templates at once with its tables in registers. Codes only choose
-the candidates; exact scores rank them.
+decides lie on a curve, along which 16 places are enough. That is 144 (272) bytes a template at [16, 32] where
+whole vectors take 4.6 (9) KB, and FAISS scans 32 templates at once with its tables in registers. Codes only
+choose the candidates; exact scores rank them.
 
 Lists of similar templates (IVF) are left out on purpose: see docs/search.md.
 """

@@ -45,8 +45,9 @@ class Index(Protocol):
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k best templates of each probe: ids int64 [P, k], scores float32 [P, k], falling.
 
-        The scores are those of ``urface.score``, whichever index found them. Of equal scores the smaller
-        id is first. Where fewer than k are there: -1 and -inf; a probe without an embedding finds nobody.
+        The scores are those of ``urface.score``, whichever index found them, to float32's rounding. Of equal
+        scores among those found the smaller id is first. Where fewer than k are there: -1 and -inf; a probe
+        without an embedding finds nobody.
         """
         ...
 
@@ -116,5 +117,5 @@ def differs(stored: np.ndarray, truth: np.ndarray) -> np.ndarray:
     truth = np.asarray(truth, np.float32)
     if stored.shape != truth.shape:
         return np.ones(len(truth), bool)
-    unequal: np.ndarray = (stored != truth).reshape(len(truth), -1).any(1)
+    unequal: np.ndarray = (stored != truth).any(tuple(range(1, truth.ndim)))
     return unequal

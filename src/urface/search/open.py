@@ -31,8 +31,13 @@ def open_index(
 
     The first three live in ``folder``; ``key`` (32 bytes) encrypts them there. ``fresh`` starts with an
     empty index. Raises UserError where the URL is none of these, a package is missing, or the saved file is
-    damaged or of another key: the owner then opens a fresh one and adds everything again.
+    damaged or of another key: the owner then opens a fresh one and adds everything again. An engine's
+    contents outlive a crash of the owner; ``reconcile`` brings them back to the truth.
     """
+    if url.startswith("milvus"):
+        from urface.search.milvus import MilvusIndex
+
+        return MilvusIndex(url, fresh=fresh)
     kinds = {"exact:": ExactIndex, "faiss-flat:": FlatIndex, "faiss:": LikelihoodIndex}
     if url not in kinds:
         raise UserError(f"{url!r} is no index; there are {', '.join(SCHEMES)}")

@@ -69,7 +69,7 @@ class Rows:
                 "variance not above 0): it cannot be searched for"
             )
         self._check_shape(mean, variance)
-        return numbers, mean.reshape(len(mean), -1), variance.reshape(len(mean), -1)
+        return numbers, flat(mean), flat(variance)
 
     def _check_shape(self, mean: np.ndarray, variance: np.ndarray) -> None:
         shape, spread = (mean.shape[1], mean.shape[2]), int(np.prod(variance.shape[1:]))
@@ -84,7 +84,7 @@ class Rows:
         mean, variance = numbers_of(faces)
         self._check_shape(mean, variance)
         good = usable(mean, variance)
-        return mean.reshape(len(mean), -1), variance.reshape(len(mean), -1), good
+        return flat(mean), flat(variance), good
 
     def append(self, ids: np.ndarray, mean: np.ndarray, variance: np.ndarray, dim: int) -> None:
         """Checked templates, none of them there yet, behind the last; ``dim`` is D."""
@@ -139,10 +139,10 @@ class Rows:
         ):
             yield start, mean.reshape(-1, *self.shape), self.variances(variance)
 
-    def variances(self, flat: np.ndarray) -> np.ndarray:
+    def variances(self, numbers: np.ndarray) -> np.ndarray:
         """[n, K] or [n, K, D] of rows."""
         assert self.shape is not None
-        return flat if self.spread == self.shape[0] else flat.reshape(-1, *self.shape)
+        return numbers if self.spread == self.shape[0] else numbers.reshape(-1, *self.shape)
 
 
 def numbers_of(faces: FaceEmbedding) -> tuple[np.ndarray, np.ndarray]:
@@ -154,12 +154,17 @@ def numbers_of(faces: FaceEmbedding) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
+def flat(array: np.ndarray) -> np.ndarray:
+    """[N, everything else], of no rows too."""
+    return array.reshape(len(array), int(np.prod(array.shape[1:])))
+
+
 def usable(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """[N] bool: whether a face has an embedding that may be scored (G53), once rounded to float32."""
     with np.errstate(over="ignore", invalid="ignore"):
         length = np.sqrt(np.einsum("bkd,bkd->bk", mean, mean, dtype=np.float64))
         # Written so that NaN counts as bad.
         unit = (np.abs(length - 1.0) <= 1.1 * UNIT_TOLERANCE).all(1)
-        known = ((variance > 0) & (variance < np.inf)).reshape(len(mean), -1).all(1)
+        known = flat((variance > 0) & (variance < np.inf)).all(1)
     good: np.ndarray = unit & known
     return good
