@@ -15,7 +15,8 @@ from urface.evaluation.embedding import TestFaces, embed_test_set
 from urface.evaluation.judge import pair_scores
 from urface.evaluation.protocol import PairProtocol
 from urface.metrics.verification import tar_at_far
-from urface.models.files import add_facts
+from urface.models.box import DEMONSTRATION
+from urface.models.files import add_facts, load_model
 from urface.scoring.score import Method
 from urface.types import UserError
 
@@ -52,8 +53,13 @@ def calibrate(
         "true_match_rate": at.tar.to_dict(),
         "data": data,
     }
+    card = load_model(path)[2].get("card")
+    # A copy of the model in the box stays what it is, whatever it is calibrated on.
+    shown = isinstance(card, dict) and card.get("name") == DEMONSTRATION
     try:
-        decision = fit_decision(scores, same, method, data=data, unsure=unsure).to_dict()
+        decision = fit_decision(
+            scores, same, method, data=data, unsure=unsure, demonstration=shown
+        ).to_dict()
     except UserError:
         decision = None
     add_facts(path, {"calibration": calibration, FACT: decision})

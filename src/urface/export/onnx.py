@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -67,18 +68,26 @@ def traced(embedder: Embedder) -> Any:
     size = embedder.settings.input_size
     pixels = torch.zeros(EXAMPLE_BATCH, 3, size, size)
     batch = torch.export.Dim("batch", min=1)
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of the exporter about its own parts
-        return torch.onnx.export(
-            graph,
-            (pixels,),
-            dynamo=True,
-            dynamic_shapes={"pixels": {0: batch}},
-            input_names=["pixels"],
-            output_names=list(OUTPUTS),
-            opset_version=OPSET,
-            verbose=False,
-        )
+        warnings.simplefilter(
+            "ignore"
+        )  # of the exporter about its own parts, and its log about torchvision
+        logger.setLevel(logging.ERROR)
+        try:
+            return torch.onnx.export(
+                graph,
+                (pixels,),
+                dynamo=True,
+                dynamic_shapes={"pixels": {0: batch}},
+                input_names=["pixels"],
+                output_names=list(OUTPUTS),
+                opset_version=OPSET,
+                verbose=False,
+            )
+        finally:
+            logger.setLevel(before)
 
 
 def told(embedder: Embedder, digest: str) -> dict[str, Any]:
