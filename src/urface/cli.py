@@ -30,6 +30,7 @@ COMMANDS = {
     ),
     "mine": Command("urface.commands.mine", "learn attributes, label a data set with them"),
     "figures": Command("urface.commands.figures", "the paper's figures and two more, explained"),
+    "serve": Command("urface.commands.serve", "a page and an API for photos, on this machine"),
     "data": Command("urface.commands.data", "make synthetic faces, look at a data set, check it"),
 }
 
