@@ -77,7 +77,8 @@ def test_no_file_names_a_private_path():
     folders = ("src", "tests", "docs", "bench", "scripts", "requirements", ".ci")
     files = [p for folder in folders for p in (ROOT / folder).rglob("*")]
     files += [p for p in ROOT.iterdir() if p.is_file()]
-    endings = {".py", ".md", ".yaml", ".toml", ".sh", ".txt", ".html", ".json", ".js", ".css", ""}
+    kinds = "py md yaml yml toml sh txt html json js css ipynb"
+    endings = {f".{kind}" for kind in kinds.split()} | {""}
     found = []
     for path in files:
         skipped = "__pycache__" in path.parts or path.name == ".git" or not path.is_file()
@@ -86,9 +87,13 @@ def test_no_file_names_a_private_path():
     assert found == []
 
 
-def test_every_page_of_docs_is_linked_from_the_readme_and_every_link_leads_somewhere():
-    linked = set(re.findall(r"\]\((docs/\w+\.md)\)", (ROOT / "README.md").read_text()))
-    assert linked == {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
+def test_every_page_of_docs_is_in_the_sites_navigation_and_the_readmes_links_lead_somewhere():
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")}
+    made = {"reference.md", "contributing.md"}  # by docs/site_hooks.py
+    listed = re.findall(r"[\s:](\w+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(pages | made)
+    linked = set(re.findall(r"\]\(docs/(\w+\.md)\)", (ROOT / "README.md").read_text()))
+    assert linked <= pages
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
