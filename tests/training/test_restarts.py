@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from training.forked import CALM
+from apart import apart
+from training.forked import CALM, calm
 from training.steps import differing, everything
-from training.test_many_ranks import run
 from urface.training.logs import read_log
 
 pytestmark = pytest.mark.timeout(600)
@@ -118,9 +118,9 @@ def disturbed(command: list[str], out: Path, environment: dict[str, str], number
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory, faces_folder: Path) -> Path:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, faces_folder: Path) -> Path:
     folder = tmp_path_factory.mktemp("calm")
-    run("calm", folder, faces_folder)
+    apart(calm, folder, str(faces_folder))
     return folder / "run"
 
 
@@ -134,15 +134,15 @@ def slurm(faces: Path, folder: Path, ranks: int, number: int) -> Path:
 
 @pytest.mark.slow  # torchrun's rendezvous was closed once in ten runs (docs/reliability.md)
 def test_the_slurm_example_outlives_a_killed_rank_and_ends_as_if_undisturbed(
-    tmp_path: Path, faces_folder: Path, calm: Path
+    tmp_path: Path, faces_folder: Path, undisturbed: Path
 ) -> None:
     out = slurm(faces_folder, tmp_path, 1, signal.SIGKILL)
-    assert differing(everything(calm), everything(out)) == []
+    assert differing(everything(undisturbed), everything(out)) == []
 
 
 @pytest.mark.slow
 def test_the_slurm_example_runs_two_ranks_on_each_of_two_machines(
-    tmp_path: Path, faces_folder: Path, calm: Path
+    tmp_path: Path, faces_folder: Path, undisturbed: Path
 ) -> None:
     out = slurm(faces_folder, tmp_path, 2, signal.SIGKILL)
     steps = [line["step"] for line in read_log(out / "log.jsonl")]
@@ -152,9 +152,9 @@ def test_the_slurm_example_runs_two_ranks_on_each_of_two_machines(
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGSTOP])
 def test_the_example_for_one_machine_outlives_a_crash_and_a_hang(
-    tmp_path: Path, faces_folder: Path, calm: Path, number: int
+    tmp_path: Path, faces_folder: Path, undisturbed: Path, number: int
 ) -> None:
     out = tmp_path / "run"
     command = ["bash", str(SCRIPTS / "train_ranks.sh"), *options(out, faces_folder)]
     disturbed(command, out, {**surroundings(tmp_path), "RANKS": "2"}, number)
-    assert differing(everything(calm), everything(out)) == []
+    assert differing(everything(undisturbed), everything(out)) == []
