@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from apart import apart
 from training.forked import together
@@ -82,6 +83,27 @@ def on_rank(rank: int) -> dict[str, Any]:
 
 def both(folder: Path) -> list[dict[str, Any]]:
     return together(WORLD, folder, on_rank)
+
+
+@pytest.mark.parametrize(
+    ("shared", "restarts", "warned"),
+    [("True", "3", True), ("False", "3", False), ("True", "0", False)],
+)
+def test_restarts_in_a_shared_store_are_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    shared: str,
+    restarts: str,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr(dist, "init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", shared)
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", restarts)
+    with distributed.process_group(torch.device("cpu")):
+        pass
+    assert ("TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1" in capsys.readouterr().err) == warned
 
 
 @pytest.fixture(scope="module")

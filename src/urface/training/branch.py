@@ -70,6 +70,7 @@ def add_branch(
         frames = Frames(source, model.frame_size, settings.data.corrupt_share, 2.0, progress)
         train_uncertainty(replace(settings, model=model), recogniser.model, frames, env, progress)
         record["sees"] = "the features before the last fully connected layer"
+        record["corrupt"] = frames.corrupt
         # A threshold was measured on the scores of other variances.
         facts = {name: fact for name, fact in recogniser.facts.items() if name != "calibration"}
         facts["branch"] = record
@@ -80,7 +81,7 @@ def add_branch(
     if parts:
         recogniser.parts = parts
     record["sees"] = "the output of the network"
-    branch = _on_output(recogniser, source, settings, env, progress)
+    branch, record["corrupt"] = _on_output(recogniser, source, settings, env, progress)
     save_branch(path, recogniser, branch, record)
     return path
 
@@ -148,8 +149,8 @@ def _on_output(
     settings: TrainSettings,
     env: Environment,
     progress: bool,
-) -> OutputBranch:
-    """A trained branch on the output of ``recogniser``."""
+) -> tuple[OutputBranch, dict[str, str]]:
+    """A trained branch on the output of ``recogniser``, and the images that cannot be decoded."""
     sampler = pair_sampler(settings, source.labels)
     load: Load
     frames: Frames | None = None
@@ -185,7 +186,7 @@ def _on_output(
     model = OutputModel(recogniser, branch)
     digest = recogniser.digest
     train_branch(settings, model, branch, load, source.keys, digest, env, progress, frames)
-    return branch.cpu()
+    return branch.cpu(), frames.corrupt if frames is not None else {}
 
 
 def feature_batches(
