@@ -177,3 +177,19 @@ def test_the_example_for_one_machine_outlives_a_crash_and_a_hang_and_ends_as_if_
     command = ["bash", str(SCRIPTS / "train_ranks.sh"), *options(out, faces_folder)]
     disturbed(command, out, {**surroundings(tmp_path), "RANKS": "2"}, number, nodes=1)
     assert differing(everything(undisturbed), everything(out)) == []
+
+
+@pytest.mark.slow
+def test_ranks_that_meet_in_the_store_of_their_first_start_miss_each_other(
+    tmp_path: Path, faces_folder: Path
+) -> None:
+    """The control, and the fault that once ended two runs of nine: the same without the scripts' export."""
+    line = "export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1\n"
+    text = (SCRIPTS / "train_ranks.sh").read_text()
+    assert line in text
+    script, out = tmp_path / "careless.sh", tmp_path / "run"
+    script.write_text(text.replace(line, ""))
+    command = ["bash", str(script), *options(out, faces_folder)]
+    told = {**surroundings(tmp_path), "RANKS": "2"}
+    with pytest.raises(AssertionError, match="exitcode"):
+        disturbed(command, out, told, signal.SIGKILL, nodes=1)
