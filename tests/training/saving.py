@@ -165,7 +165,8 @@ def soak(folder: Path, count: int, data: str, leak: int = 0) -> dict[str, float]
 
     def watch(batch, env):  # type: ignore[no-untyped-def]
         kept.append(bytearray(os.urandom(leak)))
-        if len(kept) > count // 2 and len(kept) % 10 == 0:
+        # At the last step the thread that reads ahead has nothing left to do and is gone.
+        if count // 2 < len(kept) < count and len(kept) % 10 == 0:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             files = len(os.listdir("/proc/self/fd"))
             threads = len(os.listdir("/proc/self/task"))
