@@ -46,6 +46,7 @@ class Machine:
     latency                     of one step of a collective
     memory                      of one GPU
     overlap                     share of the backward pass behind which gradients can travel
+    cores                       that the ranks share, each computing on one; 0: each has its own
     """
 
     name: str
@@ -56,6 +57,7 @@ class Machine:
     latency: float
     memory: float = math.inf
     overlap: float = 0.0
+    cores: int = 0
 
 
 @dataclass(frozen=True)
@@ -140,14 +142,19 @@ def step_time(network: Network, job: Job, machine: Machine) -> dict[str, float]:
     images = job.batch * job.ranks
     own = job.own_classes * job.sampled
     row = FLOAT * (job.dim + job.parts)
-    backbone = 3 * network.forward_flops * job.batch / machine.backbone_flops
+    # Ranks beyond the cores wait for each other's turn. What travels was measured among as many ranks.
+    turns = max(1.0, job.ranks / machine.cores) if machine.cores else 1.0
+    backbone = turns * 3 * network.forward_flops * job.batch / machine.backbone_flops
     gradients = all_reduce(FLOAT * network.parameters, job.ranks, machine)
     # Weight read and written, gradient read, momentum read and written.
     touched = 3 * FLOAT + 2 * job.momentum_bytes
     times = {
         "backbone": backbone,
-        "head": 2.0 * job.products * images * own * job.dim / machine.head_flops,
-        "optimiser": touched * (network.parameters + own * job.dim) / machine.memory_bandwidth,
+        "head": turns * 2.0 * job.products * images * own * job.dim / machine.head_flops,
+        "optimiser": turns
+        * touched
+        * (network.parameters + own * job.dim)
+        / machine.memory_bandwidth,
         # Embeddings, confidences and labels; backward sums the gradient over all ranks.
         "gather": all_gather(images * (row + LABEL), job.ranks, machine)
         + all_reduce(images * row, job.ranks, machine),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
+from apart import apart
+from training.forked import together
 from urface import distributed
 
 WORLD = 2
@@ -45,53 +46,70 @@ def test_one_process_needs_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
         distributed.barrier()
 
 
-def run_rank(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/init", rank=rank, world_size=WORLD
-    )
-    try:
-        # Data parallel: a shared weight, each rank's own images, the mean over the whole batch.
-        weight = torch.tensor([1.0, -2.0], dtype=torch.float64, requires_grad=True)
-        images = torch.arange(6.0, dtype=torch.float64).view(3, 2) + 10 * rank
-        # Each rank differentiates its share of the loss, as it does with its own classes.
-        share = torch.tensor([0.3, 0.7], dtype=torch.float64)[rank]
-        gathered = distributed.gather(images * weight)
-        (share * gathered.square().sum(1).mean()).backward()
-        assert weight.grad is not None
-        weight_grad = distributed.all_reduce_sum(weight.grad) / WORLD
+def on_rank(rank: int) -> dict[str, Any]:
+    # Data parallel: a shared weight, each rank's own images, the mean over the whole batch.
+    weight = torch.tensor([1.0, -2.0], dtype=torch.float64, requires_grad=True)
+    images = torch.arange(6.0, dtype=torch.float64).view(3, 2) + 10 * rank
+    # Each rank differentiates its share of the loss, as it does with its own classes.
+    share = torch.tensor([0.3, 0.7], dtype=torch.float64)[rank]
+    gathered = distributed.gather(images * weight)
+    (share * gathered.square().sum(1).mean()).backward()
+    assert weight.grad is not None
+    weight_grad = distributed.all_reduce_sum(weight.grad) / WORLD
 
-        # One gradient tensor goes to gather and to its neighbour: gather must not write into it.
-        x = torch.ones(2, 2, requires_grad=True)
-        beside = torch.zeros(2 * WORLD, 2, requires_grad=True)
-        neighbour = beside * 1.0  # made before the gather, hence differentiated after it
-        ((distributed.gather(x) + neighbour) * (rank + 1)).square().sum().backward()
-        assert beside.grad is not None
-        assert x.grad is not None
+    # One gradient tensor goes to gather and to its neighbour: gather must not write into it.
+    x = torch.ones(2, 2, requires_grad=True)
+    beside = torch.zeros(2 * WORLD, 2, requires_grad=True)
+    neighbour = beside * 1.0  # made before the gather, hence differentiated after it
+    ((distributed.gather(x) + neighbour) * (rank + 1)).square().sum().backward()
+    assert beside.grad is not None
+    assert x.grad is not None
 
-        transposed = (torch.arange(6).view(2, 3) + 10 * rank).T
-        result = {
-            "weight": weight_grad.tolist(),
-            "gathered": gathered.tolist(),
-            "beside": beside.grad.tolist(),
-            "x": x.grad.tolist(),
-            "transposed": distributed.gather(transposed).tolist(),
-            "sum": distributed.all_reduce_sum(torch.tensor([1.0 + rank])).tolist(),
-            "max": distributed.all_reduce_max(torch.tensor([1.0 + rank, -rank])).tolist(),
-            "object": distributed.broadcast_object({"step": 7} if rank == 0 else None),
-            "rank": [distributed.rank(), distributed.world_size()],
-        }
-        distributed.barrier()
-        Path(folder, f"{rank}.json").write_text(json.dumps(result))
-    finally:
-        dist.destroy_process_group()
+    transposed = (torch.arange(6).view(2, 3) + 10 * rank).T
+    found = {
+        "weight": weight_grad.tolist(),
+        "gathered": gathered.tolist(),
+        "beside": beside.grad.tolist(),
+        "x": x.grad.tolist(),
+        "transposed": distributed.gather(transposed).tolist(),
+        "sum": distributed.all_reduce_sum(torch.tensor([1.0 + rank])).tolist(),
+        "max": distributed.all_reduce_max(torch.tensor([1.0 + rank, -rank])).tolist(),
+        "object": distributed.broadcast_object({"step": 7} if rank == 0 else None),
+        "rank": [distributed.rank(), distributed.world_size()],
+    }
+    distributed.barrier()
+    return found
+
+
+def both(folder: Path) -> list[dict[str, Any]]:
+    return together(WORLD, folder, on_rank)
+
+
+@pytest.mark.parametrize(
+    ("shared", "restarts", "warned"),
+    [("True", "3", True), ("False", "3", False), ("True", "0", False)],
+)
+def test_restarts_in_a_shared_store_are_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    shared: str,
+    restarts: str,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr(dist, "init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", shared)
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", restarts)
+    with distributed.process_group(torch.device("cpu")):
+        pass
+    assert ("TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1" in capsys.readouterr().err) == warned
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    folder = tmp_path_factory.mktemp("ranks")
-    mp.spawn(run_rank, (str(folder),), nprocs=WORLD)
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(WORLD)]
+    found: list[dict] = apart(both, tmp_path_factory.mktemp("ranks"))
+    return found
 
 
 def test_gather_gives_every_rank_all_rows_in_rank_order(ranks: list[dict]) -> None:

@@ -6,6 +6,7 @@ Everything works with one process and no process group, and on gloo as on nccl.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -41,12 +42,25 @@ def process_group(device: torch.device, timeout: float = TIMEOUT) -> Iterator[No
     if "RANK" not in os.environ or dist.is_initialized():
         yield
         return
+    if _meets_in_an_old_store() and os.environ["RANK"] == "0":
+        print(
+            "torchrun would start ranks again in the store of the first start, where they may miss each "
+            "other: export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 (docs/many_machines.md)",
+            file=sys.stderr,
+        )
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
     try:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def _meets_in_an_old_store() -> bool:
+    """Whether torchrun keeps the ranks' store and restarts them: of torch 2.13, whatever its comments say."""
+    told = os.environ.get
+    shared = told("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    return shared and told("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
 
 
 def all_reduce_sum(tensor: Tensor) -> Tensor:

@@ -114,3 +114,20 @@ def test_one_hundred_million_identities_fit_on_sixty_four_gpus_and_not_on_eight(
     assert needed[0] > 1.0
     assert needed[1] < 0.5
     assert len(model.table(network, "H100", [Job(8, 128, 1000)])) == 3
+
+
+def test_ranks_beyond_the_cores_take_turns_at_computing_and_not_at_sending():
+    network = Network("n", 1e9, 1_000_000, 10)
+    job = Job(4, 4, 1000, dim=8, parts=2)
+    own, shared = (
+        model.step_time(network, job, Machine("m", 1e9, 2e9, 1e9, 1e6, 0.5, cores=cores))
+        for cores in (0, 2)
+    )
+    for name in ("backbone", "head", "optimiser"):
+        assert shared[name] == pytest.approx(2 * own[name])
+    for name in ("gather", "reductions", "gradients"):
+        assert shared[name] == own[name]
+    two = model.step_time(
+        network, Job(2, 4, 1000, dim=8, parts=2), Machine("m", 1e9, 2e9, 1e9, 1e6, 0.5, cores=4)
+    )
+    assert two["backbone"] == pytest.approx(own["backbone"])  # as many cores as it can use

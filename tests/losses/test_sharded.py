@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from apart import apart
 from losses.loops import losses_loop, mean_of, probabilities_loop
+from training.forked import together
 from urface import distributed
 from urface.config import ObjectiveSettings
 from urface.losses import objective, sharded_cross_entropy
@@ -226,34 +227,31 @@ def step(parts: dict[str, Tensor], images: slice, classes: slice) -> dict[str, n
     }
 
 
-def run_rank(rank: int, world: int, classes: list[int], folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/init", rank=rank, world_size=world
-    )
-    try:
-        for count in classes:
-            shard = distributed.shard_of(count, rank, world)
-            own = slice(rank * PER_RANK, (rank + 1) * PER_RANK)
-            result = step(problem(count, world * PER_RANK), own, slice(shard.start, shard.stop))
-            np.savez(f"{folder}/{count}-{rank}.npz", **result)
-        # A bad label must be refused on every rank: one that went on would wait for ever.
-        shard = distributed.shard_of(3, rank, world)
-        try:
-            sharded_cross_entropy(
-                torch.zeros(2, len(shard)), torch.tensor([0, 3]), first_class=shard.start
-            )
-        except ValueError as error:
-            Path(folder, f"refused-{rank}").write_text(str(error))
-    finally:
-        dist.destroy_process_group()
+def on_rank(world: int, classes: list[int], folder: str, rank: int) -> str:
+    """Saves what each number of classes gives; what a bad label is refused with."""
+    for count in classes:
+        shard = distributed.shard_of(count, rank, world)
+        own = slice(rank * PER_RANK, (rank + 1) * PER_RANK)
+        result = step(problem(count, world * PER_RANK), own, slice(shard.start, shard.stop))
+        np.savez(f"{folder}/{count}-{rank}.npz", **result)
+    # A bad label must be refused on every rank: one that went on would wait for ever.
+    shard = distributed.shard_of(3, rank, world)
+    with pytest.raises(ValueError) as refused:
+        sharded_cross_entropy(
+            torch.zeros(2, len(shard)), torch.tensor([0, 3]), first_class=shard.start
+        )
+    return str(refused.value)
+
+
+def all_ranks(world: int, classes: list[int], folder: str) -> list[str]:
+    return together(world, Path(folder), partial(on_rank, world, classes, folder))
 
 
 @pytest.mark.parametrize(("world", "classes"), [(2, [11, 1]), (4, [10, 3])])
 def test_ranks_match_one_rank_with_uneven_and_empty_shards(
     world: int, classes: list[int], tmp_path: Path
 ) -> None:
-    mp.spawn(run_rank, (world, classes, str(tmp_path)), nprocs=world)
+    refused = apart(all_ranks, world, classes, str(tmp_path))
     for count in classes:
         parts = problem(count, world * PER_RANK)
         one = step(parts, slice(0, world * PER_RANK), slice(0, count))
@@ -264,8 +262,7 @@ def test_ranks_match_one_rank_with_uneven_and_empty_shards(
         joined = np.concatenate([got["weight"] for got in ranks])
         np.testing.assert_allclose(joined, one["weight"], rtol=1e-6, atol=1e-6)
         assert_step_equals_loop(parts, one)
-    for rank in range(world):
-        assert "label 3" in (tmp_path / f"refused-{rank}").read_text()
+    assert all("label 3" in said for said in refused)
 
 
 def assert_step_equals_loop(parts: dict[str, Tensor], one: dict[str, np.ndarray]) -> None:

@@ -1,12 +1,6 @@
-"""Trainings on several gloo ranks that are forked, not started: the other side of test_many_ranks.py.
+"""Trainings on several gloo ranks that are forked, not started: what test_many_ranks.py looks at.
 
-    python forked.py worlds FOLDER DATA         the same run on 1, 2, 4, 2 and 1 ranks in turn
-    python forked.py faults FOLDER DATA         two ranks, one of which has bad numbers or a full disk
-    python forked.py kills FOLDER DATA COUNT    two ranks, one of which is killed so many times
-    python forked.py calm FOLDER DATA           two ranks, undisturbed
-
-Results are JSON on the last line. A process that imports torch takes longer to start than these take to
-train; see saving.py.
+They run in a process of their own (apart.py), since a process that has threads must not fork.
 """
 
 from __future__ import annotations
@@ -16,7 +10,6 @@ import json
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,15 +17,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import torch
 import torch.distributed as dist
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from training.frozen import frozen_model
 from training.saving import forked
 from training.steps import Recorded, differing, everything, watched
-from training.test_ranks import frozen_model
 from urface import atomic
 from urface.config import (
     DataSettings,
@@ -97,31 +87,48 @@ def together(world: int, folder: Path, work: Work) -> list[Any]:
     return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(world)]
 
 
-def worlds(folder: Path, data: str) -> dict[str, Any]:
-    """Losses and global ids of 18 steps on one rank, and on 1, 2, 4, 2, 1 ranks in turn."""
-    build = lambda settings, _: frozen_model(TrainSettings(  # noqa: E731
-        data=DataSettings(train=data), model=settings))  # fmt: skip
+Lives = list[tuple[int, int]]  # numbers of ranks, and the step of each at whose end it is stopped
+
+
+def lived(settings: TrainSettings, lives: Lives) -> dict[str, Any]:
+    """Losses and global ids of a run without stage two, whose BatchNorms rest, over such ``lives``."""
+    build = lambda model, objective: frozen_model(  # noqa: E731
+        replace(settings, model=model, objective=objective)
+    )
     train_module.build_urface = build  # type: ignore[assignment]
-    found: dict[str, Any] = {}
-    for name, lives in (("one", [(1, -1)]), ("many", [(1, 3), (2, 3), (4, 3), (2, 3), (1, -1)])):
-        # Small steps: large ones double the rounding of the step before instead of passing it on.
-        settings = plan(folder / name, data, 3, rate=1e-4)
-        settings = replace(settings, uncertainty=replace(settings.uncertainty, steps=0))
-        ids: list[list[int]] = []
-        for number, (world, stop) in enumerate(lives):
+    out = Path(settings.run.out)
+    settings = replace(settings, uncertainty=replace(settings.uncertainty, steps=0))
+    ids: list[list[int]] = []
+    for number, (world, stop) in enumerate(lives):
 
-            def life(
-                rank: int, world: int = world, stop: int = stop, settings: TrainSettings = settings
-            ) -> list[list[int]]:
-                recorded = Recorded()
-                # One rank alone hears the signal.
-                recorded.train(settings, stop if rank == world - 1 else -1)
-                return [index for _, index in recorded.ids]
+        def life(rank: int, world: int = world, stop: int = stop) -> list[list[int]]:
+            recorded = Recorded()
+            # One rank alone hears the signal.
+            recorded.train(settings, stop if rank == world - 1 else -1)
+            return [index for _, index in recorded.ids]
 
-            ranks = together(world, folder / f"{name}{number}", life)
-            ids += [[one for part in parts for one in part] for parts in zip(*ranks, strict=True)]
-        log = read_log(folder / name / "log.jsonl")
-        found[name] = {"ids": ids, "losses": [line["L_idt"] for line in log]}
+        ranks = together(world, out.with_name(f"{out.name}{number}"), life)
+        ids += [[one for part in parts for one in part] for parts in zip(*ranks, strict=True)]
+    return {"ids": ids, "losses": [line["L_idt"] for line in read_log(out / "log.jsonl")]}
+
+
+def worlds(folder: Path, data: str) -> dict[str, Any]:
+    """18 steps on one rank, and on 1, 2, 4, 2, 1 ranks in turn."""
+    # Small steps: large ones double the rounding of the step before instead of passing it on.
+    one, many = (plan(folder / name, data, 3, rate=1e-4) for name in ("one", "many"))
+    turns = [(1, 3), (2, 3), (4, 3), (2, 3), (1, -1)]
+    return {"one": lived(one, [(1, -1)]), "many": lived(many, turns)}
+
+
+def moved(
+    folder: Path, data: str, stored: str, rate: float, runs: dict[str, Lives]
+) -> dict[str, list[float]]:
+    """Losses of 6 steps with two classes in five drawn at each, over the lives of each of ``runs``."""
+    found = {}
+    for name, lives in runs.items():
+        settings = plan(folder / name, data, 1, rate)
+        objective = replace(settings.objective, sample_classes=0.4, prototypes=stored)
+        found[name] = lived(replace(settings, objective=objective), lives)["losses"]
     return found
 
 
@@ -239,16 +246,7 @@ def kills(folder: Path, data: str, count: int) -> dict[str, Any]:
     }
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    what, where, faces = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
-    if what == "worlds":
-        result: Any = worlds(where, faces)
-    elif what == "faults":
-        result = faults(where, faces)
-    elif what == "calm":
-        settings = plan(where / "run", faces, CALM)
-        result = together(2, where / "ranks", lambda _: str(train(settings, progress=False)))
-    else:
-        result = kills(where, faces, int(sys.argv[4]))
-    print(json.dumps(result))
+def calm(folder: Path, data: str) -> None:
+    """Two ranks, undisturbed, in folder/run."""
+    settings = plan(folder / "run", data, CALM)
+    together(2, folder / "ranks", lambda _: str(train(settings, progress=False)))

@@ -1,21 +1,14 @@
-"""Saves checkpoints until it is killed, again and again: the other side of test_kills.py.
-
-    python saving.py kills FOLDER COUNT MB    SIGKILL at random while checkpoints of that size are saved
-    python saving.py terms FOLDER COUNT DATA  SIGTERM to a training run, each in a folder of its own
-    python saving.py twice FOLDER COUNT DATA  the same with a second SIGTERM soon after
-    python saving.py soak FOLDER COUNT DATA   so many steps, and what they held of memory, files and threads
+"""Saves checkpoints until it is killed, again and again: what test_kills.py looks at.
 
 It forks, since a process that imports torch anew takes longer to start than fifty kills to do; so it must
-have a single thread and cannot be pytest's own process.
+have a single thread and runs in a process of its own (apart.py).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -172,7 +165,8 @@ def soak(folder: Path, count: int, data: str, leak: int = 0) -> dict[str, float]
 
     def watch(batch, env):  # type: ignore[no-untyped-def]
         kept.append(bytearray(os.urandom(leak)))
-        if len(kept) > count // 2 and len(kept) % 10 == 0:
+        # At the last step the thread that reads ahead has nothing left to do and is gone.
+        if count // 2 < len(kept) < count and len(kept) % 10 == 0:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             files = len(os.listdir("/proc/self/fd"))
             threads = len(os.listdir("/proc/self/task"))
@@ -197,21 +191,27 @@ def soak(folder: Path, count: int, data: str, leak: int = 0) -> dict[str, float]
     }
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    what, where, number = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    if what == "kills":
-        size = int(sys.argv[4]) << 18  # of 4 bytes
-        STATE.update({f"part{n}": torch.full((size // 8,), float(n)) for n in range(8)})
-        print(json.dumps(kills(where, number)))
-    elif what == "terms":
-        print(json.dumps([terminate_training(where / str(n), sys.argv[4]) for n in range(number)]))
-    elif what == "twice":
-        draw = random.Random(7)
-        waits = [draw.uniform(0.0, 0.1) for _ in range(number)]
-        ended = [terminate_training(where / str(n), sys.argv[4], w) for n, w in enumerate(waits)]
-        print(json.dumps(ended))
-    else:
-        sound = soak(where / "sound", number, sys.argv[4])
-        leak = 50_000 if number > 1000 else 100_000
-        print(json.dumps([sound, soak(where / "leaking", number, sys.argv[4], leak)]))
+def many_kills(folder: Path, count: int, megabytes: int) -> dict[str, list[int]]:
+    """SIGKILL at random while checkpoints of that size are saved; unreadable and too old."""
+    size = megabytes << 18  # of 4 bytes
+    STATE.update({f"part{n}": torch.full((size // 8,), float(n)) for n in range(8)})
+    return kills(folder, count)
+
+
+def terms(folder: Path, count: int, data: str) -> list[tuple[int, int, int, float]]:
+    """SIGTERM to a training run, each in a folder of its own."""
+    return [terminate_training(folder / str(n), data) for n in range(count)]
+
+
+def twice(folder: Path, count: int, data: str) -> list[tuple[int, int, int, float]]:
+    """The same with a second SIGTERM soon after."""
+    draw = random.Random(7)
+    waits = [draw.uniform(0.0, 0.1) for _ in range(count)]
+    return [terminate_training(folder / str(n), data, w) for n, w in enumerate(waits)]
+
+
+def soaks(folder: Path, count: int, data: str) -> list[dict[str, float]]:
+    """So many steps, and what they held of memory, files and threads; the same with a leak."""
+    sound = soak(folder / "sound", count, data)
+    leak = 50_000 if count > 1000 else 100_000
+    return [sound, soak(folder / "leaking", count, data, leak)]

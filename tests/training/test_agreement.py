@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PROGRAM = Path(__file__).with_name("agreeing.py")
+from apart import apart
+from training.agreeing import AT, both, lacking, lacking_unforeseen
+from urface.training.logs import read_log
+
 Said = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory, faces_folder: Path) -> Said:
     folder = tmp_path_factory.mktemp("agreeing").resolve()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "ignore", str(PROGRAM), str(folder), str(faces_folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=280)
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
-    ranks: Said = json.loads(done.stdout.splitlines()[-1])
+    ranks: Said = apart(both, folder, str(faces_folder))
     assert len(ranks) == 2
     return ranks
 
@@ -50,3 +45,23 @@ def test_the_last_rollback_is_allowed_or_refused_on_all_ranks_alike(found: Said)
 def test_corrupt_images_that_any_rank_met_are_known_to_all(found: Said) -> None:
     both = ["p/1.png", "p/3.png"]
     assert [rank["corrupt"] for rank in found] == [[[key], both, both] for key in both]
+
+
+def test_one_rank_without_its_batch_ends_all_with_its_line_before_that_step(
+    tmp_path: Path, faces_folder: Path
+) -> None:
+    ranks = apart(lacking, tmp_path, str(faces_folder))
+    for stage, folder in (("embedding", "one"), ("uncertainty", "two")):
+        first, second = (rank[stage] for rank in ranks)
+        assert first[:2] == second[:2]
+        assert first[0] == "UserError"
+        assert "cannot be decoded, more than the 0.00% that data.corrupt_share allows" in first[1]
+        assert max(first[2], second[2]) < 30
+        assert [line["step"] for line in read_log(tmp_path / folder / "log.jsonl")] == [1, 2, 3]
+    assert AT == 3
+
+    # The control: a loop that meets the error when the batch is due leaves the other rank's exchange broken.
+    assert sorted(apart(lacking_unforeseen, tmp_path, str(faces_folder))) == [
+        "RuntimeError",
+        "UserError",
+    ]

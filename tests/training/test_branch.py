@@ -26,6 +26,8 @@ from urface.recognisers.open import open_recogniser
 from urface.recognisers.preprocessing import read_preprocessing
 from urface.recognisers.recogniser import Features, Recogniser
 from urface.scoring.fusion import fuse
+from urface.training import checkpoint
+from urface.training.branch_checkpoint import FOLDER
 from urface.training.logs import read_log
 from urface.types import FaceEmbedding, UserError
 
@@ -185,9 +187,14 @@ def test_an_onnx_model_travels_in_its_branchs_file(tmp_path: Path) -> None:
         for shot in range(3):
             image = random.integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)
             (folder / f"p{person}" / f"{shot}.png").write_bytes(encode_png(image))
+    bad = folder / "p5" / "0.png"  # beyond the images that are looked at below
+    bad.write_bytes(bad.read_bytes()[:-20])
     path, out = write(tmp_path / "net.onnx", model()), tmp_path / "out"
     command = ["uncertainty", str(path), "--preprocessing", f"mean=0,scale=1/255,size={SIZE}"]
     assert main([*command, "--data", str(folder), "--parts", "2", *FEW, "-o", str(out)]) == 0
+    kept = checkpoint.newest_values(out / FOLDER)
+    assert kept is not None
+    assert list(kept["corrupt"]) == ["p5/0.png"]  # what a run that goes on begins with
     before = open_recogniser(path, preprocessing=read_preprocessing(command[-1]))
     images, keys = faces(folder)
     plain = before.features(images, keys).vectors

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from apart import apart
 from urface.config import ObjectiveSettings, TrainSettings, VariationSettings
 from urface.losses import Masked
 from urface.training import loop
@@ -21,7 +20,7 @@ from urface.training.train import train
 from urface.types import UserError
 
 from .conftest import Settings
-from .test_loop import run_cli
+from .forked import together
 
 NAMES = ("low_resolution", "occlusion")
 
@@ -72,13 +71,14 @@ def test_masks_and_classifier_survive_a_kill_bit_for_bit(
     assert states[0]["classifier/weight"].abs().sum() > 0
 
 
-def test_two_ranks_match_one_rank(tmp_path: Path, faces_folder: Path) -> None:
-    more = ["--objective.decorrelate=[low_resolution,occlusion]", "--variations.occlusion=0.5"]
+def on_ranks(settings: TrainSettings, world: int, folder: Path) -> None:
+    together(world, folder, lambda _: str(train(settings, progress=False)))
+
+
+def test_two_ranks_match_one_rank(tmp_path: Path, settings: Settings) -> None:
     for ranks in (1, 2):
-        command = run_cli(tmp_path / str(ranks), faces_folder, ranks=ranks, steps=1) + more
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=240)
-        assert done.returncode == 0, done.stderr.decode()[-2000:]
+        out = tmp_path / str(ranks)
+        apart(on_ranks, plan(settings, out, epochs=0.5), ranks, tmp_path / f"meet{ranks}")
     one, two = (
         [line for line in read_log(tmp_path / r / "log.jsonl") if line["stage"] == "embedding"]
         for r in ("1", "2")

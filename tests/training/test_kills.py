@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from apart import apart
+from training.saving import many_kills, soaks, terms, twice
 from urface.training import checkpoint
-
-PROGRAM = Path(__file__).with_name("saving.py")
-
-
-def run(*arguments: object) -> Any:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(PROGRAM), *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=3600)
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def check_kills(folder: Path, count: int, megabytes: int) -> None:
-    found = run("kills", folder, count, megabytes)
+    found = apart(many_kills, folder, count, megabytes, seconds=3500)
     assert found["careful"] == [0, 0]
     # The control: the same kills do damage what is written in place.
     assert found["naive"][0] >= count // 50
@@ -45,8 +37,8 @@ def test_a_thousand_kills_while_sixteen_megabytes_are_saved(tmp_path: Path) -> N
     check_kills(tmp_path, 1000, 16)
 
 
-def check_stops(what: str, folder: Path, data: Path, count: int) -> None:
-    found = run(what, folder, count, data)
+def check_stops(what: Callable[..., Any], folder: Path, data: Path, count: int) -> None:
+    found = apart(what, folder, count, str(data), seconds=3500)
     assert len(found) == count
     for code, saved, logged, seconds in found:
         assert code == 143
@@ -57,7 +49,7 @@ def check_stops(what: str, folder: Path, data: Path, count: int) -> None:
 def test_ten_of_ten_runs_save_when_they_are_asked_to_end(
     tmp_path: Path, faces_folder: Path
 ) -> None:
-    check_stops("terms", tmp_path, faces_folder, 10)
+    check_stops(terms, tmp_path, faces_folder, 10)
 
 
 @pytest.mark.slow
@@ -65,19 +57,19 @@ def test_ten_of_ten_runs_save_when_they_are_asked_to_end(
 def test_a_hundred_of_a_hundred_runs_save_when_they_are_asked_to_end(
     tmp_path: Path, faces_folder: Path
 ) -> None:
-    check_stops("terms", tmp_path, faces_folder, 100)
+    check_stops(terms, tmp_path, faces_folder, 100)
 
 
 def test_a_second_signal_does_not_cut_the_checkpoint_short(
     tmp_path: Path, faces_folder: Path
 ) -> None:
-    check_stops("twice", tmp_path, faces_folder, 4)
+    check_stops(twice, tmp_path, faces_folder, 4)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_fifty_second_signals_cut_no_checkpoint_short(tmp_path: Path, faces_folder: Path) -> None:
-    check_stops("twice", tmp_path, faces_folder, 50)
+    check_stops(twice, tmp_path, faces_folder, 50)
 
 
 IMPATIENT = """
@@ -123,7 +115,7 @@ def test_a_process_that_hangs_ends_in_time_after_a_signal() -> None:
 def test_memory_files_and_threads_stay_as_they_are_and_a_leak_shows(
     tmp_path: Path, faces_folder: Path
 ) -> None:
-    sound, leaking = run("soak", tmp_path, 150, faces_folder)
+    sound, leaking = apart(soaks, tmp_path, 150, str(faces_folder))
     assert sound["files"] == sound["threads"] == 0
     assert sound["megabytes"] < 1.5
     assert leaking["megabytes"] > 3
@@ -134,7 +126,7 @@ def test_memory_files_and_threads_stay_as_they_are_and_a_leak_shows(
 def test_ten_thousand_steps_grow_by_less_than_a_megabyte(
     tmp_path: Path, faces_folder: Path
 ) -> None:
-    sound, leaking = run("soak", tmp_path, 10_000, faces_folder)
+    sound, leaking = apart(soaks, tmp_path, 10_000, str(faces_folder), seconds=3500)
     assert sound["files"] == sound["threads"] == 0
     assert sound["megabytes"] < 1
     assert leaking["megabytes"] > 100

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from apart import apart
+from training.forked import faults, kills, moved, worlds
 from urface.data.open import open_faces
-
-PROGRAM = Path(__file__).with_name("forked.py")
-
-
-def run(*arguments: object) -> Any:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "ignore", str(PROGRAM), *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=280)
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_a_run_on_1_2_4_2_and_1_ranks_sees_the_images_and_losses_of_one(
     tmp_path: Path, faces_folder: Path
 ) -> None:
-    found = run("worlds", tmp_path, faces_folder)
+    found = apart(worlds, tmp_path, str(faces_folder))
     one, many = found["one"], found["many"]
     assert many["ids"] == one["ids"]
     assert len(one["losses"]) == len(many["losses"]) == 18
@@ -36,10 +23,32 @@ def test_a_run_on_1_2_4_2_and_1_ranks_sees_the_images_and_losses_of_one(
     assert many["losses"] == pytest.approx(one["losses"], rel=1e-5)
 
 
+def test_sampled_classes_are_the_same_on_another_number_of_ranks(
+    tmp_path: Path, faces_folder: Path
+) -> None:
+    runs = {"one": [(1, -1)], "moved": [(1, 2), (2, 1), (1, -1)]}
+    found = apart(moved, tmp_path, str(faces_folder), "fp32", 1e-4, runs)
+    assert len(found["one"]) == 6
+    assert found["moved"] == pytest.approx(found["one"], rel=1e-5)
+
+
+@pytest.mark.parametrize("stored", [pytest.param("bf16_master", marks=pytest.mark.slow), "bf16"])
+def test_prototypes_in_bf16_go_on_from_the_same_numbers_on_another_number_of_ranks(
+    tmp_path: Path, faces_folder: Path, stored: str
+) -> None:
+    """The first loss is that of what was saved; after it each number of ranks rounds by its own draw."""
+    runs = {"one": [(1, -1)], "two": [(2, -1)], "up": [(1, 3), (2, -1)], "down": [(2, 3), (1, -1)]}
+    found = apart(moved, tmp_path, str(faces_folder), stored, 0.02, runs)
+    for moving, staying in (("up", "one"), ("down", "two")):
+        assert found[moving][:5] == pytest.approx(found[staying][:5], rel=1e-6)
+        assert found[moving][5] != found[staying][5]  # or the next line would say nothing
+        assert found[moving] == pytest.approx(found[staying], rel=0.02)
+
+
 def test_a_fault_on_one_rank_stops_both_with_its_name_and_keeps_the_checkpoint(
     tmp_path: Path, faces_folder: Path
 ) -> None:
-    found = run("faults", tmp_path, faces_folder)
+    found = apart(faults, tmp_path, str(faces_folder))
     keys = open_faces(str(faces_folder)).keys
     culprit = keys[found[1]["culprit"]]
     for rank in found:
@@ -62,8 +71,8 @@ def test_a_fault_on_one_rank_stops_both_with_its_name_and_keeps_the_checkpoint(
     assert found[1]["disk"][0] == "OSError"
 
 
-def check_kills(folder: Path, data: Path, count: int) -> None:
-    found = run("kills", folder, data, count)
+def check_kills(folder: Path, data: Path, count: int, seconds: float = 280) -> None:
+    found = apart(kills, folder, str(data), count, seconds=seconds)
     assert found["kills"] == count
     assert found["differing"] == []
     assert found["most_lost"] <= 5 + 1  # a save interval, and the step that was killed
@@ -76,7 +85,8 @@ def test_two_kills_of_a_rank_leave_the_run_as_if_undisturbed(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_fifty_kills_of_a_rank_leave_the_run_as_if_undisturbed(
     tmp_path: Path, faces_folder: Path
 ) -> None:
-    check_kills(tmp_path, faces_folder, 50)
+    check_kills(tmp_path, faces_folder, 50, 3600)

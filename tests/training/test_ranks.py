@@ -7,14 +7,14 @@ import os
 import signal
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
-from torch import nn
 
+from apart import apart
 from urface.config import (
     DataSettings,
     ObjectiveSettings,
@@ -25,7 +25,7 @@ from urface.config import (
 from urface.data.frames import Frames
 from urface.environment import environment
 from urface.losses import identification_loss
-from urface.models.urface import URFace, build_urface
+from urface.models.urface import build_urface
 from urface.training import checkpoint, loop
 from urface.training.logs import read_log
 from urface.training.loop import train_embedding
@@ -35,25 +35,12 @@ from urface.training.uncertainty import train_uncertainty
 from urface.types import UserError
 
 from .conftest import Settings
+from .forked import together
+from .frozen import frozen_model
 
 RANKS = 2
 LOGITS = torch.linspace(-3, 4, 20).view(4, 5)
 LABELS = torch.tensor([0, 4, 2, 2])
-
-
-def frozen_model(settings: TrainSettings) -> URFace:
-    """A model whose BatchNorms know the images and learn no more: each rank's would see half a batch."""
-    torch.manual_seed(3)
-    model = build_urface(settings.model, settings.objective)
-    frames = Frames(training_faces(settings), 64, progress=False)
-    images = torch.stack([torch.from_numpy(frames.get(i)[0]) for i in range(18)])
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.momentum = 1.0  # the statistics of the last batch
-    with torch.no_grad():
-        model(images)
-    model.train = lambda mode=True: nn.Module.train(model, False)  # type: ignore[method-assign]
-    return model.train()
 
 
 def both_stages(settings: TrainSettings) -> None:
@@ -72,13 +59,8 @@ def in_folder(settings: TrainSettings, out: Path) -> TrainSettings:
     return replace(settings, run=replace(settings.run, out=str(out)))
 
 
-def run_rank(rank: int, settings: TrainSettings, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/init", rank=rank, world_size=RANKS
-    )
-    own = Path(folder, f"rank{rank}.json")
-    found: dict[str, object] = {"loss": identification_loss(LOGITS, LABELS, 1.5).item()}
+def on_rank(settings: TrainSettings, folder: str, rank: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"loss": identification_loss(LOGITS, LABELS, 1.5).item()}
     both_stages(in_folder(settings, Path(folder, "two")))
     in_parts = replace(settings, optim=replace(settings.optim, accumulate=2))
     both_stages(in_folder(in_parts, Path(folder, "parts")))
@@ -90,7 +72,6 @@ def run_rank(rank: int, settings: TrainSettings, folder: str) -> None:
         train_uncertainty(alone, model, frames, environment(alone.run), progress=False)
     except UserError as error:
         found["refused"] = str(error)
-    own.write_text(json.dumps(found))
 
     if rank == 1:
         plain = loop.schedule
@@ -109,8 +90,12 @@ def run_rank(rank: int, settings: TrainSettings, folder: str) -> None:
         train(endless, progress=False)
     except StopRequested as stop:
         found["stopped"] = [stop.code, time.monotonic() - started]
-        own.write_text(json.dumps(found))
-    dist.destroy_process_group()
+    return found
+
+
+def ranks(settings: TrainSettings, folder: str) -> list[dict[str, Any]]:
+    """What each of the ranks found."""
+    return together(RANKS, Path(folder), partial(on_rank, settings, folder))
 
 
 @pytest.fixture(scope="module")
@@ -139,16 +124,7 @@ def runs(
     """The folders of one rank and of two, and what each of the two found; ended after two minutes."""
     both_stages(plan)
     folder = tmp_path_factory.mktemp("ranks")
-    context = mp.spawn(run_rank, (plan, str(folder)), nprocs=RANKS, join=False)
-    assert context is not None
-    deadline = time.monotonic() + 120
-    try:
-        while not context.join(timeout=1) and time.monotonic() < deadline:
-            pass
-    finally:
-        for process in context.processes:
-            process.kill()
-    results = [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(RANKS)]
+    results = apart(ranks, plan, str(folder), seconds=120)
     return Path(plan.run.out), folder, results
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 
@@ -95,7 +95,7 @@ def batches(
     seed: int,
     part: slice = slice(None),
     workers: int = 1,
-) -> Iterator[FaceBatch]:
+) -> Generator[FaceBatch, None, None]:
     """The batches of ``steps`` in order, prepared by ``workers`` threads while the network works.
 
     ``part`` is this rank's share of each draw: the draws are those of all ranks together, so that the

@@ -7,7 +7,7 @@ output is known: there it is a small perceptron on the output (models/output_bra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +70,7 @@ def add_branch(
         frames = Frames(source, model.frame_size, settings.data.corrupt_share, 2.0, progress)
         train_uncertainty(replace(settings, model=model), recogniser.model, frames, env, progress)
         record["sees"] = "the features before the last fully connected layer"
+        record["corrupt"] = frames.corrupt
         # A threshold was measured on the scores of other variances.
         facts = {name: fact for name, fact in recogniser.facts.items() if name != "calibration"}
         facts["branch"] = record
@@ -80,7 +81,7 @@ def add_branch(
     if parts:
         recogniser.parts = parts
     record["sees"] = "the output of the network"
-    branch = _on_output(recogniser, source, settings, env, progress)
+    branch, record["corrupt"] = _on_output(recogniser, source, settings, env, progress)
     save_branch(path, recogniser, branch, record)
     return path
 
@@ -148,30 +149,32 @@ def _on_output(
     settings: TrainSettings,
     env: Environment,
     progress: bool,
-) -> OutputBranch:
-    """A trained branch on the output of ``recogniser``."""
+) -> tuple[OutputBranch, dict[str, str]]:
+    """A trained branch on the output of ``recogniser``, and the images that cannot be decoded."""
     sampler = pair_sampler(settings, source.labels)
     load: Load
+    frames: Frames | None = None
     if isinstance(recogniser, FeaturesFile):
         vectors = refuse_unusable(recogniser.features([], source.keys), source.keys).vectors
         sample = vectors
 
-        def load(steps: Sequence[int]) -> Iterator[FaceBatch]:
+        def load(steps: Sequence[int]) -> Generator[FaceBatch, None, None]:
             return feature_batches(vectors, source.labels, sampler, steps)
 
     else:
         assert recogniser.preprocessing is not None
         size = recogniser.preprocessing.size
         frame = max(size, recogniser.preprocessing.frame)
-        frames = Frames(source, frame, settings.data.corrupt_share, 2.0, progress)
+        images = Frames(source, frame, settings.data.corrupt_share, 2.0, progress)
+        frames = images
         margin = (frame - size) // 2
         chosen = np.linspace(0, len(source) - 1, min(SAMPLE, len(source))).astype(np.int64)
         cut = slice(margin, margin + size)
-        sample = _features(recogniser, np.stack([frames.get(int(i))[0][cut, cut] for i in chosen]))
+        sample = _features(recogniser, np.stack([images.get(int(i))[0][cut, cut] for i in chosen]))
         seed = settings.run.seed + 1
 
-        def load(steps: Sequence[int]) -> Iterator[FaceBatch]:
-            return batches(frames, sampler.draw, steps, settings.variations, size, seed)
+        def load(steps: Sequence[int]) -> Generator[FaceBatch, None, None]:
+            return batches(images, sampler.draw, steps, settings.variations, size, seed)
 
     dim, plan = sample.shape[1], settings.uncertainty
     if dim % recogniser.parts:
@@ -181,13 +184,14 @@ def _on_output(
     branch = OutputBranch(dim, recogniser.parts, plan.per_dimension).to(env.device)
     branch.learn_lengths(torch.from_numpy(sample).to(env.device))
     model = OutputModel(recogniser, branch)
-    train_branch(settings, model, branch, load, source.keys, recogniser.digest, env, progress)
-    return branch.cpu()
+    digest = recogniser.digest
+    train_branch(settings, model, branch, load, source.keys, digest, env, progress, frames)
+    return branch.cpu(), frames.corrupt if frames is not None else {}
 
 
 def feature_batches(
     vectors: np.ndarray, labels: np.ndarray, sampler: PairSampler, steps: Sequence[int]
-) -> Iterator[FaceBatch]:
+) -> Generator[FaceBatch, None, None]:
     """The batches of ``steps`` with features [B, K * D] where images would be."""
     for step in steps:
         index = sampler.draw(step).index

@@ -20,6 +20,7 @@ from urface.models.prototypes import Prototypes
 from urface.models.urface import URFace
 from urface.training.decorrelation import build_decorrelation, sub_embedding_correlation
 from urface.training.diagnosis import BrokenStep, stop_not_finite
+from urface.training.foreseen import Foreseen
 from urface.training.logs import Log
 from urface.training.optim import (
     build_optimizer,
@@ -85,9 +86,10 @@ def train_embedding(
     watch = Watch(late)
     with (
         catch_termination(settings.run.stop_seconds) as termination,
+        Foreseen(loader, 2 if late else 1) as ahead,
         Log(out, STAGE, first, steps, bar) as log,
     ):
-        for step, batch in zip(plan.steps, loader, strict=True):
+        for step, batch in zip(plan.steps, ahead, strict=True):
             rate = schedule(plan.updates(step), steps, settings.optim)
             set_rate(optimizer, rate)
 
@@ -105,9 +107,10 @@ def train_embedding(
             done = step + 1
             logs = done % settings.run.log_every == 0 or done == plan.end
             saves = done % settings.run.checkpoint_every == 0 or done == plan.end
-            # A signal may reach one rank alone, and all must save together.
-            skip = watch.ask(step, rate, found, norm, images, batch, termination.requested)
-            broken, stop = watch.read(logs or saves)
+            # A signal or a fault in the data may reach one rank alone, and all must end together.
+            asked = (termination.requested, ahead.failed)
+            skip = watch.ask(step, rate, found, norm, images, batch, *asked)
+            broken, stop, failed = watch.read(logs or saves)
             if broken is not None:
                 stop_not_finite(
                     settings.run,
@@ -147,6 +150,8 @@ def train_embedding(
             if saves or stop:
                 spent = before + time.monotonic() - clock
                 save(settings, trained, done, frames, spent)
+            if failed:
+                ahead.give_up()
             if stop:
                 spikes.look()
                 raise StopRequested(f"stopped by a signal at step {done}; run again to go on")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,11 @@ def train_attributes(
         frames, sampler.draw, range(first, steps), ONLY_FLIP, settings.input_size, settings.run.seed
     )
     out = Path(settings.run.out)
-    with catch_termination() as termination, Log(out, stage, first, steps, progress) as log:
+    with (
+        closing(loader),
+        catch_termination() as termination,
+        Log(out, stage, first, steps, progress) as log,
+    ):
         for step, batch in enumerate(loader, start=first):
             set_rate(optimizer, schedule(step, steps, rates))
 

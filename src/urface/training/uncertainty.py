@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from urface.losses import genuine_pairs, uncertainty_loss
 from urface.models.urface import URFace, add_uncertainty_head
 from urface.training.branch_checkpoint import Branch, resume, save
 from urface.training.diagnosis import BrokenStep, stop_not_finite
+from urface.training.foreseen import Foreseen
 from urface.training.logs import Log
 from urface.training.loop import to_device
 from urface.training.optim import clip_gradients
@@ -33,7 +34,7 @@ from urface.training.tensor_file import tensors_digest
 from urface.types import FaceBatch, UserError
 
 STAGE = "uncertainty"
-Load = Callable[[Sequence[int]], Iterator[FaceBatch]]
+Load = Callable[[Sequence[int]], Generator[FaceBatch, None, None]]
 
 
 class Frozen(Protocol):
@@ -67,7 +68,7 @@ def train_uncertainty(
     sampler = pair_sampler(settings, frames.source.labels)
     share = rank_people(plan, sampler)
 
-    def load(steps: Sequence[int]) -> Iterator[FaceBatch]:
+    def load(steps: Sequence[int]) -> Generator[FaceBatch, None, None]:
         return batches(
             frames,
             sampler.draw,
@@ -123,9 +124,10 @@ def train_branch(
     bar = progress and distributed.rank() == 0
     with (
         catch_termination(settings.run.stop_seconds) as termination,
+        Foreseen(load(todo.steps)) as ahead,
         Log(out, STAGE, first, plan.steps, bar) as log,
     ):
-        for step, batch in zip(todo.steps, load(todo.steps), strict=True):
+        for step, batch in zip(todo.steps, ahead, strict=True):
             falls = todo.updates(step) >= plan.decay_at * plan.steps
             rate = plan.learning_rate * (0.1 if falls else 1.0)
             for group in optimizer.param_groups:
@@ -149,7 +151,8 @@ def train_branch(
                 distributed.all_reduce_sum(parameter.grad).div_(distributed.world_size())
             norm = clip_gradients(parameters, [], settings.optim.clip)
             finite = bool(torch.isfinite(loss.detach() + norm))
-            stop, broken = distributed.any_of([termination.requested, not finite], env.device)
+            flags = [termination.requested, not finite, ahead.failed]
+            stop, broken, failed = distributed.any_of(flags, env.device)
             if broken:
                 outputs = {"mean": mean, "log_variance": log_variance}
                 terms = {"L_unc": loss}
@@ -170,6 +173,8 @@ def train_branch(
             if done % settings.run.checkpoint_every == 0 or done == todo.end or stop:
                 spent = before + time.monotonic() - clock
                 save(settings, head, optimizer, frozen, done, spent, env, frames)
+            if failed:
+                ahead.give_up()
             if stop:
                 watch.look()
                 raise StopRequested(
