@@ -111,10 +111,11 @@ def test_products_of_variances_neither_under_nor_overflow(
 
 
 def test_threads_and_seams_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    a, b = faces(37, 4, 8, seed=6), faces(41, 4, 8, seed=7)
+    a, b = faces(137, 4, 8, seed=6), faces(141, 4, 8, seed=7)  # more than a panel is wide
     whole = score_matrix(a, b)
-    monkeypatch.setattr(fused, "ROWS", 16)
-    monkeypatch.setattr(fused, "COLUMNS", 13)
+    assert np.abs(whole - matrix_loop(a, b)).max() <= 1e-4
+    monkeypatch.setattr(fused, "TALL", 61)
+    monkeypatch.setattr(fused, "WIDE", 13)
     before = torch.get_num_threads()
     try:
         for threads in (1, 2, 3):
@@ -146,8 +147,8 @@ def test_g53_a_face_without_direction_or_variance_scores_nan_and_spoils_no_other
 
 def test_working_memory_is_a_tile_beside_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     n, m, k, d = 600, 700, 8, 4
-    monkeypatch.setattr(fused, "ROWS", 32)
-    monkeypatch.setattr(fused, "COLUMNS", 64)
+    monkeypatch.setattr(fused, "TALL", 32)
+    monkeypatch.setattr(fused, "WIDE", 64)
     a, b = faces(n, k, d, seed=10), faces(m, k, d, seed=11)
     scored(a[:2], b[:2])  # compiled
     tracemalloc.start()

@@ -96,8 +96,8 @@ def test_tiles_of_any_size_give_the_same_matrix(
 ) -> None:
     a, b = faces(5, 2, 3, seed=7, dtype=dtype), faces(6, 2, 3, seed=8, dtype=dtype)
     monkeypatch.setattr(likelihood, "TILE", tile)
-    monkeypatch.setattr(fused, "ROWS", tile)
-    monkeypatch.setattr(fused, "COLUMNS", tile + 1)
+    monkeypatch.setattr(fused, "TALL", tile)
+    monkeypatch.setattr(fused, "WIDE", tile + 1)
     np.testing.assert_allclose(score_matrix(a, b), matrix_loop(a, b), rtol=3e-6, atol=1e-5)
 
 

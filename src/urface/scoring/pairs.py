@@ -49,13 +49,14 @@ def likelihood_pairs(
     ``factors`` is ``sum_factors(variance, there)``, for those who ask often.
     """
     count = len(vectors_TKD)
-    rows = np.ascontiguousarray(vectors_TKD, np.float32).reshape(count, -1)
     spread = np.ascontiguousarray(variance, np.float32).reshape(count, -1)
-    width = rows.shape[1] // max(1, spread.shape[1])  # values that share a variance: D, or 1
+    # The last axis are values that share a variance: D, or 1.
+    shared = vectors_TKD[0].size // max(1, spread.shape[1]) if count else 1
+    rows = np.ascontiguousarray(vectors_TKD, np.float32).reshape(count, spread.shape[1], shared)
     out = np.empty(len(left), np.float32)
     group = sum_factors(spread, there) if factors is None else factors
     _in_threads(
-        lambda s: _likelihood(rows, spread, left[s], right[s], there, width, group, out[s]),
+        lambda s: _likelihood(rows, spread, left[s], right[s], there, group, out[s]),
         len(left),
     )
     return out
@@ -111,20 +112,20 @@ def one_likelihood(
     b: np.ndarray,
     b_spread: np.ndarray,
     j: int,
-    width: int,
     group: int,
 ) -> float:
-    """The score of rows ``a[i]`` and ``b[j]``: ``width`` values share a variance, and the logarithm is taken
-    of ``group`` factors at a time."""
-    factors = a_spread.shape[1]
+    """The score of rows ``a[i]`` and ``b[j]``, [factors, width]: ``width`` values share a variance, and the
+    logarithm is taken of ``group`` factors at a time. In three dimensions, whose indices count from 0: of a
+    sum that might be negative LLVM makes no vector."""
+    factors, width = a.shape[1:]
     score = 0.0
     for first in range(0, factors, group):
         product = 1.0
         for k in range(first, min(first + group, factors)):
             # Differences before squares: 2 - 2 cos loses all digits for two nearly equal faces.
             distance = np.float32(0.0)
-            for d in range(k * width, (k + 1) * width):
-                difference = a[i, d] - b[j, d]
+            for d in range(width):
+                difference = a[i, k, d] - b[j, k, d]
                 distance += difference * difference
             total = np.float64(a_spread[i, k]) + np.float64(b_spread[j, k])
             score += distance / total
@@ -140,13 +141,12 @@ def _likelihood(
     left: np.ndarray,
     right: np.ndarray,
     there: np.ndarray,
-    width: int,
     group: int,
     out: np.ndarray,
 ) -> None:
     for pair in range(len(left)):
         i, j = left[pair], right[pair]
         if there[i] and there[j]:
-            out[pair] = one_likelihood(rows, spread, i, rows, spread, j, width, group)
+            out[pair] = one_likelihood(rows, spread, i, rows, spread, j, group)
         else:
             out[pair] = np.nan
