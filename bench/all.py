@@ -31,6 +31,10 @@ PARTS = {
     "scores": "likelihood scores",
     "embedding": "embedding images",
     "data_side": "the data side",
+    "photos": "photos to aligned faces",
+    "latency": "one photo to an answer",
+    "import_time": "importing urface",
+    "search": "search among many templates by likelihood",
 }
 
 
