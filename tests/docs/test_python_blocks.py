@@ -14,7 +14,8 @@ from urface.models.urface import build_urface
 
 ROOT = Path(__file__).resolve().parents[2]
 # Others with Python have a test of their own: add_a_loss, add_a_protocol. reference shows signatures.
-PAGES = [ROOT / "README.md", ROOT / "docs" / "index.md", ROOT / "docs" / "metrics.md"]
+NAMES = ("index", "metrics", "search")
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
 
 def blocks(text: str) -> list[str]:
