@@ -81,7 +81,11 @@ def test_no_file_names_a_private_path():
     endings = {f".{kind}" for kind in kinds.split()} | {""}
     found = []
     for path in files:
-        skipped = "__pycache__" in path.parts or path.name == ".git" or not path.is_file()
+        skipped = (
+            {"__pycache__", "node_modules"} & {*path.parts}
+            or path.name == ".git"
+            or not path.is_file()
+        )
         if not skipped and path.suffix in endings and PRIVATE_PATH.search(path.read_text()):
             found.append(str(path.relative_to(ROOT)))
     assert found == []

@@ -16,6 +16,7 @@ from urface.data.decode import decode_image
 from urface.scoring import score
 from urface.web.access import ACCESS
 from urface.web.app import create_app
+from urface.web.samples import FOLDER, SAMPLES, sample
 from urface.web.service import Service
 
 from .stand_ins import (
@@ -253,3 +254,11 @@ def test_the_application_closes_what_it_was_given(tmp_path: Path):
 
     asyncio.run(create_app(built)({"type": "lifespan"}, receive, send))
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+def test_the_sample_faces_are_those_that_samples_draws():
+    for name in SAMPLES:
+        shipped = decode_image((FOLDER / name).read_bytes())
+        drawn = sample(name)
+        assert shipped.shape == drawn.shape
+        assert np.abs(shipped.astype(int) - drawn.astype(int)).mean() < 6, name

@@ -18,7 +18,8 @@ export function say(place, words, wrong = false) {
   place.classList.toggle("wrong", wrong);
 }
 
-export const percent = (share) => `${(100 * share).toFixed(1)} %`;
+// Never 0 or 100, which no measurement supports.
+export const percent = (share) => (share >= 0.9995 ? "> 99.9\u00a0%" : share < 0.0005 ? "< 0.1\u00a0%" : `${(100 * share).toFixed(1)}\u00a0%`);
 
 // Standard deviations with two significant digits, or more, as short as a cell.
 export const short = (value, digits = 2) => {
