@@ -1,7 +1,7 @@
 # make demo [TORCH_INDEX=<PyTorch's CPU index>]   make test   make help
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-faces demo paper bench docs test test-slow check audit clean
+.PHONY: help setup setup-dev setup-faces demo paper bench docs notebooks test test-slow check audit clean
 export PYTHON TORCH_INDEX
 BIN := .venv/bin
 # Two workers on two cores: torch in each must not ask for both, or they fight.
@@ -30,8 +30,11 @@ paper: setup-faces ## Tables 1 and 2, the ablation and all figures on synthetic 
 bench: setup-faces ## every figure of speed beside its target, in runs/bench/figures.md (an idle machine, 30 minutes)
 	@$(BIN)/python bench/all.py
 
-docs: setup-dev ## the documentation site, in site/
-	@$(BIN)/mkdocs build --strict --quiet
+docs: setup-dev ## the documentation site, in build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+notebooks: setup-dev ## run the notebooks of the docs and keep their outputs
+	@$(BIN)/python docs/make_notebooks.py
 
 check: setup-dev ## style, types and import layers
 	@$(BIN)/ruff check .
