@@ -238,6 +238,21 @@ def test_every_changed_byte_of_a_sealed_value_is_refused(whole, tmp_path):
         gallery.close()
 
 
+def test_a_person_or_image_that_somebody_deleted_is_missed(whole, tmp_path):
+    gallery = changed(
+        whole,
+        tmp_path,
+        "DELETE FROM image WHERE person IN (2, 3) AND digest = "
+        "(SELECT digest FROM image AS other WHERE other.person = image.person LIMIT 1)",
+        "DELETE FROM person WHERE number = 3",
+        "DELETE FROM image WHERE person = 3",
+    )
+    assert gallery.check() == [
+        "the template of person 2 is not that of its images",
+        "person 3 is in the log but not in the database",
+    ]
+
+
 def test_facts_and_keys_cannot_be_changed(whole, tmp_path):
     with pytest.raises(UserError, match="header was changed"):
         changed(

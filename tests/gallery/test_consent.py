@@ -99,6 +99,7 @@ def test_images_of_an_ended_consent_are_not_revived_by_a_new_one(tmp_path):
     clock.now = NOW + timedelta(days=20)
     again = gallery.enrol("ann", faces_of(1, seed=5), consent(10, clock.now))
     assert (again.images, again.number != first.number) == (1, True)
+    assert [line["act"] for line in gallery.audit_lines()[-2:]] == ["purge", "enrol"]
     assert gallery.check() == []
 
 

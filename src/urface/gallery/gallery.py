@@ -116,6 +116,7 @@ class Gallery:
             found = store.people.find(name)
             if found is not None and found.expires <= now.timestamp():
                 self._erase([found.number], change)
+                change.line("purge", people=[found.number])
                 found = None
             if found is None:
                 found = store.people.add(name, ends, {"consents": []})

@@ -32,7 +32,8 @@ def store_counts(store: Store) -> dict[str, Any]:
 
 
 def store_problems(store: Store) -> list[str]:
-    """What is damaged, one line each, by reading every row: a template must be that of its images."""
+    """What is damaged, one line each, by reading every row: a template must be that of its images, and
+    everyone there who was enrolled and not removed since, by the log."""
     problems = store.database.problems() + store.audit.report().problems
     people = store.people
     for (number,) in store.database.run("SELECT number FROM person ORDER BY number"):
@@ -43,4 +44,21 @@ def store_problems(store: Store) -> list[str]:
                 problems.append(f"the template of person {number} is not that of its images")
         except UserError as error:
             problems.append(str(error))
+    there = {number for (number,) in store.database.run("SELECT number FROM person")}
+    for number in sorted(_in_log(store) ^ there):
+        where = "the log but not in the database" if number not in there else "no line of the log"
+        problems.append(f"person {number} is in {where}")
     return problems
+
+
+def _in_log(store: Store) -> set[int]:
+    """The numbers of who should be there."""
+    numbers: set[int] = set()
+    for line in store.audit.lines():
+        if line["act"] == "enrol":
+            numbers.add(line["person"])
+        elif line["act"] == "remove":
+            numbers.discard(line["person"])
+        elif line["act"] == "purge":
+            numbers.difference_update(line["people"])
+    return numbers
