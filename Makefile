@@ -14,7 +14,7 @@ help:           ## this list
 setup:          ## .venv with what urface runs on; PYTHON= and TORCH_INDEX= are passed on
 	@scripts/setup.sh
 
-setup-faces:    ## the same with the detector that finds faces and their meshes
+setup-faces:    ## the same with what finds faces in photos, keeps galleries and serves the page
 	@scripts/setup.sh faces
 
 setup-dev:      ## the same with what the tests need

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PINS = ("runtime.txt", "dev.txt", "detector.txt")
+PINS = ("runtime.txt", "dev.txt", "detector.txt", "people.txt")
 BAD = ("pillow", "9.0.0")  # arbitrary expressions were evaluated: CVE-2022-22817
 BELOW, UNREACHED = 1, 3
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up .venv with pinned packages: `scripts/setup.sh` to run urface, `scripts/setup.sh faces` to find faces
-# with it as well, `scripts/setup.sh dev` to test it too.
+# in photos, keep galleries and serve the page as well, `scripts/setup.sh dev` to test it too.
 # A second run finds its stamp, installs nothing and opens no connection.
 #   PYTHON=python3.12     the interpreter to use (3.11 or 3.12)
 #   TORCH_INDEX=<URL>     package index for torch alone, such as the one with its CPU builds
@@ -61,7 +61,7 @@ stamp_of() {
 }
 
 run_files=(pyproject.toml requirements/runtime.txt scripts/setup.sh)
-faces_files=("${run_files[@]}" requirements/detector.txt)
+faces_files=("${run_files[@]}" requirements/detector.txt requirements/people.txt)
 browser=tests/web/browser
 dev_files=("${faces_files[@]}" requirements/dev.txt "$browser/package-lock.json")
 fresh() { [[ -f $venv/$1.stamp && $(<"$venv/$1.stamp") == "$2" ]]; }
@@ -100,6 +100,8 @@ fi
 if [[ $what != run ]] && ! fresh faces "$(stamp_of "${faces_files[@]}")"; then
     say "installing the detector of requirements/detector.txt"
     pip_install --no-deps -r requirements/detector.txt
+    say "installing what galleries and the page need, of requirements/people.txt"
+    pip_install -r requirements/people.txt
     stamp_of "${faces_files[@]}" >"$venv/faces.stamp"
 fi
 if [[ $what == dev ]]; then

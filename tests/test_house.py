@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 RECIPES = sorted((ROOT / "src" / "urface" / "recipes").glob("*.yaml"))
-PINS = ("runtime.txt", "dev.txt", "detector.txt")
+PINS = ("runtime.txt", "dev.txt", "detector.txt", "people.txt")
 
 # Each runs code that a file or an argument brings along, or unpacks to wherever an archive says.
 UNSAFE = re.compile(
