@@ -100,7 +100,7 @@ fi
 if [[ $what != run ]] && ! fresh faces "$(stamp_of "${faces_files[@]}")"; then
     say "installing the detector of requirements/detector.txt"
     pip_install --no-deps -r requirements/detector.txt
-    say "installing what galleries and the page need, of requirements/people.txt"
+    say "installing what galleries, the page and exports need, of requirements/people.txt"
     pip_install -r requirements/people.txt
     stamp_of "${faces_files[@]}" >"$venv/faces.stamp"
 fi

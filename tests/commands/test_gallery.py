@@ -176,3 +176,13 @@ def test_a_key_may_come_from_the_environment(made, monkeypatch, capsys):
     monkeypatch.delenv("URFACE_GALLERY_KEY")
     assert main(["gallery", "stats", "g"]) == 2
     assert "no key" in capsys.readouterr().err
+
+
+def test_counts_of_a_gallery_say_whether_the_demonstration_model_answers(made, monkeypatch, capsys):
+    monkeypatch.setenv("URFACE_GALLERY_KEY", "ab" * 32)
+    for model, said in (("demonstration", "True"), ("model.safetensors", "False")):
+        assert main(["gallery", "create", said, "--model", model]) == 0
+        capsys.readouterr()
+        assert main(["gallery", "stats", said]) == 0
+        lines = dict(line.rsplit(None, 1) for line in capsys.readouterr().out.splitlines())
+        assert lines["demonstration"] == said
