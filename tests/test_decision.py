@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from urface.decision import Decision, decision_of, fit_decision, unsure_above
+from urface.decision import Decision, Point, decision_of, fit_decision, unsure_above
 from urface.types import UserError
 
 GENUINE, IMPOSTOR = 2000, 40_000
@@ -119,6 +119,10 @@ def damaged() -> dict[str, dict]:
         "more false matches than pairs": {
             "decision": good | {"thresholds": [good["thresholds"][0] | {"false_matches": 10**9}]}
         },
+        "a threshold beyond all floats": json.loads(
+            '{"decision": {"format": 1, "method": "likelihood", "thresholds": [{"fmr": 0.1, "threshold": 1, '
+            '"false_matches": 1e999, "impostor_pairs": 9}], "data": "x"}}'
+        ),
         "a falling slope": {"decision": good | {"calibration": fit | {"slope": -1.0}}},
         "an unknown method": {"decision": good | {"method": "luck"}},
         "an unknown fit": {"decision": good | {"calibration": fit | {"method": "isotonic"}}},
@@ -169,3 +173,16 @@ def test_without_such_a_limit_one_face_in_a_hundred_is_too_unsure() -> None:
     assert "99th percentile of 200 faces" in rule
     # Nor where the rule would leave more than half of the faces without an answer.
     assert unsure_above(np.zeros(200), uncertainty, 2.5, uncertainty)[0] == limit
+
+
+@pytest.mark.parametrize(
+    ("rates", "usual"), [((1e-1, 1e-3, 1e-4), 1e-3), ((1e-2, 1e-4), 1e-2), ((1e-4, 1e-5), 1e-4)]
+)
+def test_a_verdict_stands_on_one_in_a_thousand_or_the_nearest_above(
+    rates: tuple[float, ...], usual: float
+) -> None:
+    points = tuple(Point(rate, 1.0, 1, 100) for rate in rates)
+    point = Decision("likelihood", points, "made").usual_point()
+    assert point is not None
+    assert point.fmr == usual
+    assert Decision("likelihood", (), "made").usual_point() is None

@@ -23,6 +23,7 @@ from urface.types import UserError
 FACT = "decision"
 FORMAT = 1
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)
+USUAL_RATE = 1e-3
 PRIOR = 0.5
 UNSURE_AT = 0.01  # the false-match rate at which genuine pairs are judged for ``unsure_above``
 UNSURE_MISSED = 0.5  # a face above which more of them are missed than found answers nothing
@@ -115,10 +116,12 @@ class Decision:
             f"({self.data}): it has {known}"
         )
 
-    def usual_point(self) -> Point:
-        """The one at a false-match rate of 1 %, or the strictest one where that is not supported."""
-        usual = [point for point in self.thresholds if math.isclose(point.fmr, 1e-2)]
-        return usual[0] if usual else min(self.thresholds, key=lambda point: point.fmr)
+    def usual_point(self) -> Point | None:
+        """What a verdict stands on where nobody chose a rate: the point at a false-match rate of USUAL_RATE,
+        else the nearest above it, else the strictest there is; None where there is no point."""
+        points = sorted(self.thresholds, key=lambda point: point.fmr)
+        above = [point for point in points if point.fmr >= USUAL_RATE * 0.999]
+        return next(iter(above or points[-1:]), None)
 
     def unsure(self, uncertainty: Any) -> np.ndarray:
         """[B] bool: faces whose FaceEmbedding.uncertainty [B] is too large for an answer."""
@@ -152,7 +155,7 @@ def decision_of(facts: Mapping[str, Any] | None) -> Decision | None:
             return _read_threshold(facts["calibration"])
     except UserError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise UserError(f"the model's calibration is damaged: {AGAIN}") from None
     return None
 

@@ -9,6 +9,7 @@ import pytest
 
 from urface.cli import main
 from urface.commands.serve import check_address
+from urface.types import UserError
 from urface.web.keys import KeyFile
 
 
@@ -80,3 +81,10 @@ def test_a_port_that_is_taken_is_told_at_once(
         taken.listen()
         assert main(["serve", "no_such_model", "--port", str(taken.getsockname()[1])]) == 2
     assert "in use" in capsys.readouterr().err
+
+
+def test_a_name_behind_a_proxy_needs_keys_as_well(tmp_path: Path):
+    with pytest.raises(UserError, match=r"--hostname faces\.example\.org lets others in"):
+        check_address("127.0.0.1", None, "faces.example.org")
+    check_address("127.0.0.1", None, "localhost")
+    check_address("127.0.0.1", KeyFile(tmp_path / "keys.json"), "faces.example.org")

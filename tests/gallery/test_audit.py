@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
@@ -136,4 +137,47 @@ def test_a_missing_or_forged_head_is_found_and_a_half_written_slot_is_not_an_ala
         head.unlink()
         assert "missing or changed" in str(gallery.audit().problems)
         gallery.search(faces_of(1))  # the next act writes it again
+        assert gallery.audit().problems == []
+
+
+def test_a_damaged_line_is_told_and_the_others_are_read(whole, tmp_path):
+    statement = ("UPDATE audit SET line = ? WHERE place = 5", ("{cut",))
+    assert edited(whole, tmp_path, statement)
+    with Gallery.open(tmp_path / "g", KEY, clock=Clock()) as gallery:
+        lines = gallery.audit_lines()
+        assert lines[4] == {"damaged": "{cut"}
+        assert lines[5]["line"] == 6
+        # A log that is not whole says nothing of who ought to be there.
+        assert not [line for line in gallery.check() if "in the log but" in line]
+
+
+@pytest.mark.parametrize("noted", ["0:ab", "-1:ab", "1", "1:xy"])
+def test_what_is_no_head_is_refused(whole, noted):
+    with (
+        Gallery.open(whole, KEY, clock=Clock()) as gallery,
+        pytest.raises(UserError, match="no head"),
+    ):
+        gallery.audit(noted)
+
+
+def test_a_line_written_while_the_log_is_read_is_no_alarm(whole, tmp_path, monkeypatch):
+    """The head is read before the snapshot: another process moves it on at any time."""
+    shutil.copytree(whole, tmp_path / "g")
+    with (
+        Gallery.open(tmp_path / "g", KEY, clock=Clock()) as gallery,
+        Gallery.open(tmp_path / "g", KEY, clock=Clock()) as other,
+    ):
+        reading = type(gallery._store).reading
+
+        @contextlib.contextmanager
+        def busy(store):
+            with reading(store):
+                if store is gallery._store:
+                    store.database.run("SELECT COUNT(*) FROM audit")  # the snapshot begins here
+                    other.export()
+                yield
+
+        monkeypatch.setattr(type(gallery._store), "reading", busy)
+        assert gallery.audit().problems == []
+        monkeypatch.setattr(type(gallery._store), "reading", reading)
         assert gallery.audit().problems == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -189,3 +190,50 @@ def test_a_hundred_thousand_are_open_again_in_five_seconds(tmp_path):
         assert found[0][0].person == "p77"
         print(f"rebuilt from rows in {took:.2f} s of processor time")
         assert took <= 5.0
+
+
+def test_who_another_process_erased_is_in_no_index_file_that_is_kept(tmp_path):
+    """A gallery that searched before the erasure and closes after it writes its index last."""
+    folder = tmp_path / "g"
+    new_gallery(folder, 5).close()
+    reader = Gallery.open(folder, KEY, clock=Clock())
+    reader.search(faces_of(0))
+    before = reader._store.people.keys.index
+    with Gallery.open(folder, KEY, clock=Clock()) as other:
+        other.remove("person 2")
+    reader.close()
+    with Gallery.open(folder, KEY, clock=Clock()) as again:
+        key = again._store.people.keys.index
+    assert key != before
+    kept = ExactIndex(key)
+    kept.load(index_path(folder))
+    assert kept.ids().tolist() == [1, 2, 4, 5]
+    with pytest.raises(UserError):
+        ExactIndex(before).load(index_path(folder))
+
+
+def test_a_removal_that_an_engine_refused_is_made_at_the_next_search(tmp_path, engine, monkeypatch):
+    clock = Clock()
+    with new_gallery(tmp_path / "g", 3, index="milvus:/nowhere.db", clock=clock) as gallery:
+        gallery.enrol("short", faces_of(50), consent(10))
+        gallery.search(faces_of(0))
+        clock.now += timedelta(days=11)
+        remove = Engine.remove
+
+        def away(self, ids):
+            monkeypatch.setattr(Engine, "remove", remove)
+            raise UserError("no answer")
+
+        monkeypatch.setattr(Engine, "remove", away)
+        with pytest.raises(UserError, match="no answer"):
+            gallery.search(faces_of(50))
+        assert "short" not in {match.person for match in gallery.search(faces_of(50), 9)[0]}
+        assert engine.ids().tolist() == [1, 2, 3]
+
+
+def test_an_index_file_that_cannot_be_read_is_built_anew(whole, tmp_path):
+    folder = copied(whole, tmp_path)
+    (folder / FILE).unlink()
+    (folder / FILE).mkdir()  # opening it is an OSError, for root too
+    gallery = Gallery.open(folder, KEY, clock=Clock())
+    assert gallery.search(faces_of(3), 1)[0][0].person == "person 3"

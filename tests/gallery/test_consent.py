@@ -107,3 +107,33 @@ def test_consents_are_sealed(tmp_path):
     gallery = new_gallery(tmp_path / "g")
     gallery.enrol("ann", faces_of(1), consent())
     assert b"door of the lab" not in all_bytes(tmp_path)
+
+
+def test_no_template_of_an_ended_consent_is_given_out(tmp_path):
+    clock = Clock()
+    gallery = new_gallery(tmp_path / "g", 2, clock=clock)
+    gallery.enrol("short", faces_of(50), consent(10))
+    assert len(gallery.export_embeddings()[1]) == 3
+    clock.now = NOW + timedelta(days=11)
+    assert len(gallery.export_embeddings()[1]) == 2
+    for ask in (gallery.template, gallery.export_embeddings):
+        with pytest.raises(UserError, match="the consent of short has ended"):
+            ask("short")
+
+
+def test_enrolling_over_an_ended_consent_leaves_no_byte_of_the_old(tmp_path):
+    clock = Clock()
+    gallery = new_gallery(tmp_path / "g", clock=clock)
+    gallery.enrol("ann", faces_of(1), consent(10))
+    (sealed,) = gallery._store.database.run("SELECT template FROM person")
+    piece = bytes(sealed[0])[:16]
+    assert piece in all_bytes(tmp_path)
+    clock.now = NOW + timedelta(days=20)
+    gallery.enrol("ann", faces_of(1, seed=5), consent(10, clock.now))
+    assert piece not in all_bytes(tmp_path)
+
+
+@pytest.mark.parametrize("far", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
+def test_an_end_out_of_the_calendar_is_one_line(far):
+    with pytest.raises(UserError, match="no date"):
+        Consent("r", "p", datetime.fromisoformat(far))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from photos.aligning import DAMAGED, FACES, NONE, write_photos
@@ -214,3 +215,57 @@ def test_crops_lie_below_the_folder_whatever_the_photo_is_called() -> None:
         assert crop_begin(Path("out"), key).is_relative_to("out")
         assert ".." not in crop_begin(Path("out"), key).parts
     assert len(crop_begin(Path("out"), "x" * 250 + ".jpg").name) < 100
+
+
+def test_crops_of_photos_that_are_gone_are_removed_and_nothing_else(
+    photos: Path, tmp_path: Path, detector: str
+) -> None:
+    out = tmp_path / "aligned"
+    align(photos, out, detector)
+    (out / "mine.txt").write_text("kept")
+    (photos / "p3" / "07.png").unlink()
+    (photos / "p1" / "01.png").write_bytes(encode_png(np.zeros((60, 60, 3), np.uint8)))  # no face
+    table = align(photos, out, detector)
+    named = {path for path in table["path"].to_pylist() if path}
+    assert {str(p.relative_to(out)) for p in out.rglob("*.png")} == named
+    assert "p3/07.png-1.png" not in named
+    assert (out / "mine.txt").read_text() == "kept"
+
+
+def test_a_manifest_that_names_other_files_removes_none(
+    photos: Path, tmp_path: Path, detector: str
+) -> None:
+    """Who can write a manifest must not choose what the next run deletes."""
+    out = tmp_path / "aligned"
+    precious = tmp_path / "precious.png"
+    precious.write_bytes(b"mine")
+    table = align(photos, out, detector)
+    rows = table.to_pylist()
+    for row in rows:
+        if row["photo"] == "p3/07.png":
+            row["path"] = "../precious.png"
+    hostile = pa.Table.from_pylist(rows, table.schema)
+    pq.write_table(hostile, out / "manifest.parquet")
+    (photos / "p3" / "07.png").unlink()
+    align(photos, out, detector)
+    assert precious.read_bytes() == b"mine"
+
+
+def test_a_folder_of_crops_among_the_photos_is_refused(
+    photos: Path, tmp_path: Path, detector: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for out in (photos / "aligned", photos):
+        assert main(["align", str(photos), "-o", str(out), "--detector", detector]) == 2
+        assert "choose a folder outside" in capsys.readouterr().err
+    assert not (photos / "aligned").exists()
+
+
+def test_a_name_that_is_not_utf8_is_one_line(
+    photos: Path, tmp_path: Path, detector: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsencode(photos / "p1") + b"/\xff.png"
+    Path(os.fsdecode(name)).write_bytes(encode_png(np.zeros((60, 60, 3), np.uint8)))
+    assert main(["align", str(photos), "-o", str(tmp_path / "o"), "--detector", detector]) == 2
+    told = capsys.readouterr().err
+    assert "not UTF-8" in told
+    assert "Traceback" not in told

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import tarfile
+import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ import pytest
 from photos.scenes import points_of, scene
 from urface.data.decode import decode_image, encode_jpeg
 from urface.photos import Detector, find_faces, open_detector
-from urface.photos.mediapipe_detector import in_photo, mirror, square_around, tiles
+from urface.photos.mediapipe_detector import in_photo, mirror, quiet, square_around, tiles
 
 pytest.importorskip("mediapipe", reason="finds faces: make setup-faces")
 
@@ -178,3 +181,20 @@ def test_points_are_within_4_percent_of_published_ones_over_all_photos(
         f"largest {100 * means.max():.1f} %; of each point {each.tolist()} %"
     )
     assert means.mean() <= MOST
+
+
+def test_stderr_is_whole_after_many_threads_turned_it_away_at_once(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = os.fstat(2)
+
+    def away(number: int) -> None:
+        with quiet():
+            os.write(2, b"noise")
+            time.sleep(0.001 * (number % 3))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(away, range(60)))
+    assert os.fstat(2).st_ino == before.st_ino
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from photos.made_detectors import BOX, POINTS, SIDE, scrfd, yunet
 from recognisers.onnx_models import model, write
 from urface.photos import open_detector
 from urface.photos.detector_layouts import decode_scrfd, decode_yunet, grid, layout_of
+from urface.recognisers.onnx_process import ProcessEnded
 from urface.types import UserError
 
 
@@ -122,3 +124,32 @@ def test_what_is_not_finite_is_no_face() -> None:
         for kind, count in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10))
     }
     assert len(decode_yunet(outputs, 64, 64).boxes) == 0
+
+
+def test_a_detector_whose_process_was_killed_is_opened_again_once(
+    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from urface.photos.onnx_detector import OnnxDetector
+
+    detector = OnnxDetector(files["yunet"])
+    photo = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    (face,) = detector.detect(photo)
+    first = detector._process
+    os.kill(first.pid, signal.SIGKILL)
+    (again,) = detector.detect(photo)
+    np.testing.assert_array_equal(again.points, face.points)
+    assert detector._process is not first
+    opened = detector._open()
+    opened.close()
+    monkeypatch.setattr(detector, "_open", lambda: opened)  # which has ended too
+    os.kill(detector._process.pid, signal.SIGKILL)
+    with pytest.raises(ProcessEnded):
+        detector.detect(photo)
+
+
+@pytest.mark.parametrize("points", [np.full((5, 2), 30.0), POINTS * 40])
+def test_points_that_coincide_or_lie_far_away_are_no_face(
+    tmp_path: Path, points: np.ndarray
+) -> None:
+    detector = open_detector(yunet(tmp_path / "y.onnx", points=points))
+    assert detector.detect(np.full((SIDE, SIDE, 3), 255, np.uint8)) == []

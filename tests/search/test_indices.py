@@ -235,3 +235,34 @@ def test_other_shapes_of_embeddings_are_found_or_named(shape):
     exact = ExactIndex()
     exact.add(np.arange(700), gallery)
     assert shared(index.search(gallery[:50], 5)[0], exact.search(gallery[:50], 5)[0]) >= 0.99
+
+
+@pytest.mark.parametrize("kind", [FlatIndex, LikelihoodIndex])
+def test_variances_too_far_apart_for_any_expansion_are_compared_one_by_one(kind):
+    gallery, probes = faces(np.arange(700), 1), faces(np.arange(0, 700, 70), 2)
+    odd = FaceEmbedding(gallery.mean, gallery.confidence, gallery.variance.copy())
+    odd.variance[3, 0] = 1e-9
+    exact, index = ExactIndex(), kind()
+    for one in (exact, index):
+        one.add(np.arange(600), odd[:600])
+        one.add(np.arange(600, 700), odd[600:])
+    for found, truth in zip(index.search(probes, 5), exact.search(probes, 5), strict=True):
+        np.testing.assert_array_equal(found, truth)
+    index.remove(np.array([3]))
+    index.add(np.array([3]), gallery[3:4])
+    np.testing.assert_array_equal(index.search(probes, 1)[0][:, 0], np.arange(0, 700, 70))
+
+
+def test_templates_out_of_the_codes_range_are_found_when_there_are_few(monkeypatch):
+    """A plan learnt from many does not fit what comes after most were removed."""
+    index = LikelihoodIndex()
+    gallery = faces(np.arange(600), 1)
+    index.add(np.arange(600), gallery)
+    assert index.plan is not None
+    index.remove(np.arange(300))  # still above half of TRAINED_FROM: the plan stays
+    assert index.plan is not None
+    wide = faces(np.arange(700, 710), 3)
+    wide = FaceEmbedding(wide.mean, wide.confidence, wide.variance / 1000)
+    index.add(np.arange(700, 710), wide)
+    ids, _ = index.search(wide, 1)
+    np.testing.assert_array_equal(ids[:, 0], np.arange(700, 710))

@@ -259,3 +259,36 @@ def test_only_this_machines_names_and_own_pages_reach_a_service_without_keys():
     ]
     assert set(statuses_of(foreign)) == {403}
     assert statuses_of([{"Host": "evil.example"}], hosts=None) == [200]  # the control: no check
+
+
+def test_a_damaged_file_of_keys_is_the_operators_and_names_no_path(
+    keys: tuple[KeyFile, dict[str, str]], caplog: pytest.LogCaptureFixture
+):
+    file, texts = keys
+    built = service(keys=file)
+    file.path.write_text("{")
+
+    async def go() -> Any:
+        async with client(built, Authorization=f"Bearer {texts['admin']}") as http:
+            return await http.get("/v1/model")
+
+    answer = asyncio.run(go())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "keys_damaged")
+    assert str(file.path) not in answer.text
+    assert str(file.path) in caplog.text
+
+
+def test_a_link_from_another_page_opens_the_page_and_nothing_else():
+    fields = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+
+    async def go() -> list[int]:
+        async with client(service()) as http:
+            return [
+                (await http.get("/", headers=fields)).status_code,
+                (await http.get("/", headers=fields | {"Sec-Fetch-Mode": "no-cors"})).status_code,
+                (await http.get("/v1/model", headers=fields)).status_code,
+                (await http.post("/v1/compare", headers=fields)).status_code,
+                (await http.get("/", headers=fields | {"Origin": "http://a.example"})).status_code,
+            ]
+
+    assert asyncio.run(go()) == [200, 403, 403, 403, 403]

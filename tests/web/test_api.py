@@ -16,6 +16,7 @@ from urface.data.decode import decode_image
 from urface.scoring import score
 from urface.web.access import ACCESS
 from urface.web.app import create_app
+from urface.web.judging import percent
 from urface.web.samples import FOLDER, SAMPLES, sample
 from urface.web.service import Service
 
@@ -75,6 +76,7 @@ def test_a_face_above_the_calibrated_uncertainty_has_no_verdict():
     assert told["verdict"] == "unsure"
     assert told["sentence"].startswith("Too unsure to say: both photos")
     assert all(face["unsure"] for face in told["faces"])
+    assert told["probability"] is None
 
 
 def test_no_number_of_an_answer_has_more_than_three_digits(tmp_path: Path):
@@ -262,3 +264,27 @@ def test_the_sample_faces_are_those_that_samples_draws():
         drawn = sample(name)
         assert shipped.shape == drawn.shape
         assert np.abs(shipped.astype(int) - drawn.astype(int)).mean() < 6, name
+
+
+def test_a_detector_that_ended_is_no_fault_of_the_photo():
+    from urface.recognisers.onnx_process import ProcessEnded
+
+    class Ended:
+        name = "ended"
+
+        def detect(self, photo: np.ndarray) -> Any:
+            raise ProcessEnded("/srv/operator/d.onnx: the process that runs it has ended")
+
+    (answer,) = ask(service(detector=Ended), ("POST", "/v1/compare", PAIR))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_detector")
+    assert "operator" not in answer.text
+    assert answer.headers["retry-after"] == "5"
+
+
+def test_a_share_is_never_said_to_be_none_or_all():
+    assert [percent(share) for share in (0.0003, 0.0, 0.25, 0.9995)] == [
+        "under 0.1 %",
+        "under 0.1 %",
+        "25.0 %",
+        "over 99.9 %",
+    ]

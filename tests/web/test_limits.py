@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -254,3 +255,36 @@ def test_a_thousand_slow_sockets_leave_others_their_answers():
         for connection in slow:
             connection.close()
     assert beside <= 2 * alone, (alone, beside)
+
+
+@pytest.mark.parametrize("field", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+def test_a_request_that_takes_no_body_is_refused_with_one(port: int, field: str):
+    """The page needs no key: bodies sent to it would fill the room of those who have one."""
+    request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{field}\r\n\r\n".encode()
+    with opened(port, request) as connection:
+        status, told = answered(connection)
+    assert (status, told["error"]["code"]) == (413, "too_large")
+    plain = httpx.get(f"http://127.0.0.1:{port}/", headers={"Content-Length": "0"}, timeout=5)
+    assert plain.status_code == 200
+
+
+def test_work_whose_client_went_while_it_waited_is_not_done():
+    engine = service(workers=1).engine
+    done: list[int] = []
+    gate = threading.Event()
+
+    async def go() -> None:
+        first = asyncio.create_task(engine.run(lambda: gate.wait(20)))
+        left = asyncio.create_task(engine.run(lambda: done.append(1)))
+        stays = asyncio.create_task(engine.run(lambda: done.append(2)))
+        await asyncio.sleep(0.05)
+        left.cancel()
+        await asyncio.sleep(0.05)
+        gate.set()
+        await asyncio.gather(first, stays)
+        assert left.cancelled()
+        await asyncio.sleep(0.05)
+        assert engine._busy == 0
+
+    asyncio.run(go())
+    assert done == [2]

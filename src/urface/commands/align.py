@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from urface.commands.given import find_faces
 from urface.commands.parser import CommandParser, note
 from urface.commands.photo_options import add_photo_options
@@ -28,6 +30,13 @@ def run(arguments: list[str]) -> int:
     parser.add("--manifest", str, None, help=".parquet; in OUT unless given, or above it")
     add_photo_options(parser)
     given = parser.read(arguments)
+    out = Path(given.output).resolve()
+    for path in given.paths:
+        # The next run would take the crops of this one for photos.
+        if Path(path).is_dir() and out.is_relative_to(Path(path).resolve()):
+            raise UserError(
+                f"{given.output}: lies in {path}, whose images are the photos: choose a folder outside"
+            )
     sources = find_faces(given.paths, photos=True)
 
     from urface.photos.align import align_photos, counts

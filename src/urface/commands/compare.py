@@ -134,25 +134,27 @@ def judge(
             "this model was not calibrated: run `urface evaluate --calibrate`, or give --threshold"
         )
         return Verdict(None, method, None, basis)
+    point = decision.usual_point()
+    if point is None or uncertainty > decision.unsure_above:
+        basis = (
+            "this model's calibration holds no threshold"
+            if point is None
+            else f"too unsure to say: an uncertainty of {uncertainty:.2f} is above "
+            f"{decision.unsure_above:.2f} ({decision.unsure_rule})"
+        )
+        threshold = point.threshold if point else None
+        return Verdict(None, decision.method, threshold, basis, demonstration=shown)
     from urface.metrics.intervals import rate
 
-    point = decision.usual_point()
     value = scores[decision.method]
+    measured = rate(point.false_matches, point.impostor_pairs)
+    basis = (
+        f"a false-match rate of at most {100 * point.fmr:g} %, measured on {decision.data}: "
+        f"{measured.format(2)} % of the pairs of two people match"
+    )
     probability = float(decision.probability(value)) if decision.has_probability else None
     meaning = decision.meaning() if decision.has_probability else ""
-    if uncertainty > decision.unsure_above:
-        basis = (
-            f"too unsure to say: an uncertainty of {uncertainty:.2f} is above {decision.unsure_above:.2f} "
-            f"({decision.unsure_rule})"
-        )
-        same: bool | None = None
-    else:
-        measured = rate(point.false_matches, point.impostor_pairs)
-        basis = (
-            f"a false-match rate of at most {100 * point.fmr:g} %, measured on {decision.data}: "
-            f"{measured.format(2)} % of the pairs of two people match"
-        )
-        same = value >= point.threshold
+    same = value >= point.threshold
     return Verdict(same, decision.method, point.threshold, basis, probability, meaning, shown)
 
 

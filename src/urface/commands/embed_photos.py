@@ -114,7 +114,11 @@ class PhotoReader:
 
 
 def _write_failures(path: Path, failures: list[tuple[str, str, str]]) -> None:
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
+    with (
+        atomic_path(path) as temporary,
+        # A name need not be UTF-8: what cannot be written is escaped, not lost with all the others.
+        open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as out,
+    ):
         writer = csv.writer(out)
         writer.writerow(["photo", "outcome", "reason"])
         writer.writerows(failures)

@@ -70,7 +70,7 @@ def _create(folder: str, model: str, key_path: str, index: str, days: int) -> No
             shape=shape,
             key=key,
             index=index,
-            retention=timedelta(days=days),
+            retention=timedelta(days=min(max(days, 0), 10_000)),  # which is refused there
             path=where,
         ).close()
     except BaseException:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from urface.atomic import write_atomic
+from urface.atomic import atomic_path
 from urface.commands.gallery_given import gallery_parser, open_gallery
 from urface.commands.parser import note
 
@@ -29,7 +29,9 @@ def run(arguments: list[str]) -> int:
         person = given.person or None
         text = json.dumps(gallery.export(person), indent=1, ensure_ascii=False)
         if given.output:
-            write_atomic(given.output, text + "\n")
+            with atomic_path(given.output) as temporary:
+                temporary.touch(0o600)  # names and consents: the owner's alone
+                temporary.write_text(text + "\n", encoding="utf-8")
         else:
             print(text)
         if given.embeddings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from urface.commands.gallery_given import gallery_parser, open_gallery, told
+from urface.commands.parser import note
 
 SUMMARY = """\
 Erase everyone whose consent has ended, and rewrite the database without them. They are never returned from
@@ -17,4 +18,6 @@ def run(arguments: list[str]) -> int:
         erased = gallery.purge()
         clean = gallery.compact()
         print(told(gallery, erased=erased, compacted=clean) if given.json else f"{erased} erased")
+        if not clean:
+            note("note: the database could not be rewritten now; purge again later")
     return 0

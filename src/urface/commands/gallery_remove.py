@@ -29,7 +29,8 @@ def run(arguments: list[str]) -> int:
         clean = gallery.compact()
         if not clean:
             note(
-                "note: another process reads the gallery; run `urface gallery purge` later to clear its log"
+                "note: another process reads the gallery, or the disk is full: run `urface gallery purge` "
+                "later to clear what is left of the database's old pages"
             )
         if given.json:
             print(told(gallery, person=given.person, images_left=left, compacted=clean))

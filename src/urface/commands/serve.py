@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> int:
         return _keys(arguments[1:])
     given = _read(arguments)
     keys = key_file(given)
-    check_address(given.host, keys)
+    check_address(given.host, keys, given.hostname)
     _require_packages()
 
     from urface.web.server import listen, serve
@@ -112,12 +112,20 @@ def key_file(given: Any) -> KeyFile | None:
     return None
 
 
-def check_address(host: str, keys: KeyFile | None) -> None:
-    """Raise UserError where others could reach a service that asks for no key (G37)."""
+def check_address(host: str, keys: KeyFile | None, hostname: str = "") -> None:
+    """Raise UserError where others could reach a service that asks for no key (G37).
+
+    hostname  what a proxy in front passes on: who reaches the proxy reaches the service
+    """
     if keys is None and host not in LOOPBACK:
         raise UserError(
             f"--host {host} is reached by others, so it needs keys: urface serve keys add NAME "
             "--role search|enrol|admin"
+        )
+    if keys is None and hostname and hostname not in LOOPBACK:
+        raise UserError(
+            f"--hostname {hostname} lets others in through a proxy, so it needs keys: "
+            "urface serve keys add NAME --role search|enrol|admin"
         )
 
 

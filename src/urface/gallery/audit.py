@@ -36,6 +36,9 @@ def acting_as(who: str) -> Iterator[None]:
         _actor.reset(token)
 
 
+Head = tuple[int, bytes]  # lines, and the chain over them
+
+
 @dataclass(frozen=True)
 class AuditReport:
     """lines  in the log; head  what to note elsewhere and compare with later: "number:chain";
@@ -80,11 +83,14 @@ class Audit:
         finally:
             os.close(descriptor)
 
-    def report(self, noted: str = "") -> AuditReport:
-        """Whether the log is whole, up to audit.head and to a head ``noted`` elsewhere."""
+    def report(self, head: Head | None, noted: str = "") -> AuditReport:
+        """Whether the log is whole, up to ``head`` and to a head ``noted`` elsewhere.
+
+        head  of ``kept_head``, read before the snapshot of the database: another process moves it on
+        """
         problems = []
         chain, place, chains = b"", 0, {}
-        heads = {"audit.head": self._read_head(), "the head given": self._parse(noted)}
+        heads = {"audit.head": head, "the head given": self._parse(noted)}
         wanted = {head[0] for head in heads.values() if head}
         for found, line, link in self._database.rows(
             "SELECT place, line, chain FROM audit ORDER BY place"
@@ -108,7 +114,10 @@ class Audit:
     def lines(self) -> Iterator[dict[str, Any]]:
         """All lines, oldest first."""
         for (line,) in self._database.rows("SELECT line FROM audit ORDER BY place"):
-            yield json.loads(line)
+            try:
+                yield json.loads(line)
+            except ValueError:
+                yield {"damaged": str(line)}
 
     def _last(self) -> tuple[int, bytes]:
         found = self._database.run("SELECT place, chain FROM audit ORDER BY place DESC LIMIT 1")
@@ -120,7 +129,8 @@ class Audit:
     def _seal(self, text: str) -> str:
         return hmac.digest(self._key, b"head " + text.encode(), "sha256").hex()[:32]
 
-    def _read_head(self) -> tuple[int, bytes] | None:
+    def kept_head(self) -> Head | None:
+        """What audit.head says: lines and the chain over them; None where it is missing or changed."""
         try:
             data = self._head.read_bytes()
         except OSError:
@@ -140,6 +150,9 @@ class Audit:
             return None
         number, _, chain = noted.partition(":")
         try:
-            return int(number), bytes.fromhex(chain)
+            head = int(number), bytes.fromhex(chain)
+            if head[0] < 1 or len(head[1]) != 32:
+                raise ValueError
+            return head
         except ValueError:
             raise UserError(f"{noted!r} is no head of an audit log, such as 12:9f3a...") from None

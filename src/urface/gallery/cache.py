@@ -51,10 +51,18 @@ class SearchCache:
             self._follow()
         self._generation, self._state = generation, state
         self._drop_expired(now)
+        if not self.engine:
+            # Not before: an index that still holds the erased must not be kept under the key that lives.
+            self._index.key = self._people.keys.index  # type: ignore[attr-defined]
         return self._index
 
     def __len__(self) -> int:
         return len(self._expires)
+
+    @property
+    def opened(self) -> bool:
+        """Whether there is an index to keep."""
+        return self._index is not None
 
     def _opened(self, state: str, now: int) -> Index:
         from urface.search import open_index
@@ -67,7 +75,7 @@ class SearchCache:
                     self._saved = state
                     return index
                 index.close()
-            except UserError:  # damaged, or of an older key: it is only a cache
+            except (UserError, OSError):  # damaged, or of an older key: it is only a cache
                 pass
         index = open_index(self._url, self._folder, key=key, fresh=not self.engine)
         self._expires, self._ending = {}, []
@@ -129,10 +137,16 @@ class SearchCache:
         while self._ending and self._ending[0][0] <= now:
             ends, number = heapq.heappop(self._ending)
             if self._expires.get(number) == ends:  # else it was renewed or removed meanwhile
-                over.append(number)
+                over.append((ends, number))
                 del self._expires[number]
         if over:
-            self._index.remove(np.array(over, np.int64))
+            try:
+                self._index.remove(np.array([number for _, number in over], np.int64))
+            except BaseException:  # an engine that is away for now is told at the next search
+                for ends, number in over:
+                    self._expires[number] = ends
+                    heapq.heappush(self._ending, (ends, number))
+                raise
 
     def save(self) -> None:
         """Keep the index for the next start, where it is not there already."""
@@ -148,11 +162,6 @@ class SearchCache:
         """After an erasure, whose write has replaced the file's key already."""
         self._saved = ""
         (self._folder / FILE).unlink(missing_ok=True)
-
-    def use_key(self, key: bytes) -> None:
-        """What the file is sealed with from now on."""
-        if self._index is not None and not self.engine:
-            self._index.key = key  # type: ignore[attr-defined]
 
     def close(self) -> None:
         if self._index is not None:

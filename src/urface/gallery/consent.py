@@ -43,7 +43,10 @@ class Consent:
             except ValueError:
                 raise UserError(f"expires: {given!r} is no date such as 2027-06-30") from None
         if isinstance(given, datetime):
-            return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+            try:
+                return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+            except OverflowError:
+                raise UserError(f"expires: {given} is no date such as 2027-06-30") from None
         if isinstance(given, date):
             return datetime(given.year, given.month, given.day, tzinfo=UTC)
         raise UserError(f"expires must be a date, got {type(given).__name__}")

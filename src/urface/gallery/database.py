@@ -140,7 +140,12 @@ class Database:
 
     def vacuum(self) -> bool:
         """Write the database anew without a byte of what was deleted; as ``settle``."""
-        self.run("VACUUM")
+        # It builds the whole database anew before it copies it back: not in memory.
+        self.run("PRAGMA temp_store = FILE")
+        try:
+            self.run("VACUUM")
+        finally:
+            self.run("PRAGMA temp_store = MEMORY")
         return self.settle()
 
     def problems(self) -> list[str]:

@@ -132,6 +132,8 @@ class Gallery:
             store.people.write(found, images, change.generation)
             added = len(images) - before
             change.line("enrol", person=found.number, images=added, expires=given["expires"])
+        if change.erases:
+            self._settled()
         return EnrolledPerson(name, found.number, len(images), added, found.ends)
 
     def remove(self, person: str) -> bool:
@@ -234,6 +236,7 @@ class Gallery:
         store = self._store
         with store.reading():
             found = self._found(person)
+            self._require_consent(found)
             template, images = store.people.template(found), store.people.images(found)
             faces = rotated(template, store.matrix, back=True)
         weights = weights_of(faces_of(images.values(), store.shape))
@@ -262,7 +265,10 @@ class Gallery:
         store = self._store
         with store.lock:
             with store.reading():
-                chosen = [one for one, _ in self._chosen(person)]
+                now = store.seconds()
+                chosen = [one for one, _ in self._chosen(person) if one.expires > now]
+                if not chosen and person is not None:
+                    self._require_consent(self._found(person))
                 if not chosen:
                     raise UserError("nobody is enrolled: there is nothing to export")
                 faces = FaceEmbedding.concatenate([store.people.template(one) for one in chosen])
@@ -273,8 +279,9 @@ class Gallery:
 
     def audit(self, noted: str = "") -> AuditReport:
         """Whether the log is whole; ``noted`` is a head that was kept elsewhere (``AuditReport.head``)."""
+        head = self._store.audit.kept_head()
         with self._store.reading():
-            return self._store.audit.report(noted)
+            return self._store.audit.report(head, noted)
 
     def audit_lines(self) -> list[dict[str, Any]]:
         """The log, oldest line first."""
@@ -283,14 +290,18 @@ class Gallery:
 
     def check(self) -> list[str]:
         """Read everything: what is damaged, one line each, none where all is well."""
+        head = self._store.audit.kept_head()
         with self._store.reading():
-            return store_problems(self._store)
+            return store_problems(self._store, head)
 
     def compact(self) -> bool:
         """Rewrite the database without the places of what was erased; False where another process's reading
         keeps the write-ahead log for now."""
         with self._store.lock:
-            return self._store.database.vacuum()
+            try:
+                return self._store.database.vacuum()
+            except OSError:  # no room, or in use: what was erased is erased all the same
+                return False
 
     def renew(self, key: bytes | None = None) -> bool:
         """Give all templates another rotation and all rows other keys, under a new master ``key`` if given.
@@ -323,6 +334,10 @@ class Gallery:
     def _chosen(self, person: str | None) -> list[tuple[Person, int]]:
         number = None if person is None else self._found(person).number
         return [pair for pair in self._store.people.everyone() if number in (None, pair[0].number)]
+
+    def _require_consent(self, one: Person) -> None:
+        if one.expires <= self._store.seconds():
+            raise UserError(f"the consent of {one.name} has ended: there is no template to give")
 
     def _erase(self, numbers: Sequence[int], change: Change) -> None:
         for number in numbers:

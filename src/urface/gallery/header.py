@@ -38,6 +38,15 @@ class Facts:
                 f"got {self.retention}"
             )
 
+        known = self.index in ("faiss:", "faiss-flat:", "exact:")
+        if not known and not self.index.startswith(
+            ("milvus:/", "milvus+http://", "milvus+https://")
+        ):
+            raise UserError(
+                f"{self.index!r:.80} is no index: faiss:, faiss-flat:, exact:, milvus:/whole/path.db or "
+                "milvus+http://host:port"
+            )
+
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()
 

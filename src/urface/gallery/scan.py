@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from urface.gallery.audit import Head
 from urface.gallery.store import Store
 from urface.types import UserError
 
@@ -31,10 +32,13 @@ def store_counts(store: Store) -> dict[str, Any]:
     }
 
 
-def store_problems(store: Store) -> list[str]:
+def store_problems(store: Store, head: Head | None) -> list[str]:
     """What is damaged, one line each, by reading every row: a template must be that of its images, and
-    everyone there who was enrolled and not removed since, by the log."""
-    problems = store.database.problems() + store.audit.report().problems
+    everyone there who was enrolled and not removed since, by a log that is whole (``head`` as for
+    its report).
+    """
+    log = store.audit.report(head).problems
+    problems = store.database.problems() + log
     people = store.people
     for (number,) in store.database.run("SELECT number FROM person ORDER BY number"):
         try:
@@ -44,6 +48,8 @@ def store_problems(store: Store) -> list[str]:
                 problems.append(f"the template of person {number} is not that of its images")
         except UserError as error:
             problems.append(str(error))
+    if log:
+        return problems
     there = {number for (number,) in store.database.run("SELECT number FROM person")}
     for number in sorted(_in_log(store) ^ there):
         where = "the log but not in the database" if number not in there else "no line of the log"

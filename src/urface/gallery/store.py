@@ -134,7 +134,6 @@ class Store:
         if keys.rotation != self.people.keys.rotation:
             self.matrix = rotations(keys.rotation, self.shape)
         self.people.keys, self._sealed = keys, sealed
-        self.cache.use_key(keys.index)
 
     def own(self, faces: FaceEmbedding) -> FaceEmbedding:
         """``faces`` as this gallery keeps them: checked, in float32, rotated."""
@@ -184,7 +183,10 @@ class Store:
         """Keep the index for the next start where it was used, and let go of the files."""
         with self.lock:
             try:
-                self.cache.save()
+                if self.cache.opened and not self.cache.engine:
+                    with self.reading():
+                        self.index()  # what was erased since the last search must not be kept
+                    self.cache.save()
             finally:
                 self.cache.close()
                 self.database.close()

@@ -86,6 +86,9 @@ def align_photos(
         if list(before) != sorted(done) or any(before[key] is not done[key] for key in done):
             table = _table(sources, done)
             _write(file, table.replace_schema_metadata(_metadata(settings)))
+            # Not before: until then the manifest of before names them.
+            for path in sorted(_crops(before, where) - _crops(done, where)):
+                (file.parent / path).unlink(missing_ok=True)
         journal.remove()
     return pq.read_table(file)
 
@@ -127,6 +130,8 @@ def _stamps(sources: Sources) -> dict[str, str]:
         stamp = stamp_of(source.read_bytes)
         for index, key in enumerate(source.keys):
             whole = prefix + key
+            if not whole.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in whole):
+                raise UserError(f"{whole!a}: its name is not UTF-8: rename the file")
             begin = crop_begin(Path(), whole)
             if begin in crops:
                 raise UserError(
@@ -144,6 +149,15 @@ def _left(sources: Sources, out: Path, done: dict[str, Done]) -> Iterator[Photo]
                 begin = crop_begin(out, prefix + key)
                 make_folder(begin.parent)
                 yield read_photo(prefix, source, index, str(begin))
+
+
+def _crops(photos: dict[str, Done], where: str) -> set[str]:
+    """Paths of crops as this module names them: a manifest that says others has no say over those files."""
+    return {
+        crop_path(crop_begin(Path(where), key).as_posix(), face["face"])
+        for key, photo in photos.items()
+        for face in photo["all"]
+    }
 
 
 def _is_there(photo: Done, folder: Path) -> bool:

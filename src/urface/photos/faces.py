@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,20 +52,22 @@ def find_faces(
     A photo in which nothing is found, or nothing surely, is turned (see ``detect_turned``). Faces whose box
     is smaller than ``smallest`` pixels are left out.
     """
-    found, turn = detect_turned(photo, detector)
-    chosen = [face for face in largest_first(found) if face.size >= smallest]
-    return [
-        AlignedFace(crop_face(photo, face.points), face, turn, number, len(chosen))
-        for number, face in enumerate(chosen, 1)
-    ]
+    return list(_cut_out(photo, detector, smallest))
 
 
 def aligned_face(photo: np.ndarray, detector: Detector, name: str = "photo") -> AlignedFace:
     """The largest face of ``photo``; ``of`` says how many there are. Raises NoFace, ``name`` first."""
-    faces = find_faces(photo, detector)
-    if not faces:
+    largest = next(_cut_out(photo, detector, SMALLEST), None)
+    if largest is None:
         raise NoFace(f"{name}: no face found in it, also with the photo turned")
-    return faces[0]
+    return largest
+
+
+def _cut_out(photo: np.ndarray, detector: Detector, smallest: float) -> Iterator[AlignedFace]:
+    found, turn = detect_turned(photo, detector)
+    chosen = [face for face in largest_first(found) if face.size >= smallest]
+    for number, face in enumerate(chosen, 1):
+        yield AlignedFace(crop_face(photo, face.points), face, turn, number, len(chosen))
 
 
 def detect_turned(photo: np.ndarray, detector: Detector) -> tuple[list[FoundFace], int]:

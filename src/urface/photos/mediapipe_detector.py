@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -163,19 +164,24 @@ class MediapipeDetector:
         return None if mesh is None else mesh[:, :2].astype(np.float64) * len(picture) - 0.5
 
 
+# stderr is one for all threads: two that turn it away at once would each give back what the other left.
+_TURNED_AWAY = threading.RLock()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep off stderr what mediapipe's engines report there of themselves, past any setting."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    with _TURNED_AWAY:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
 
 
 def five_points(mesh: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from urface.photos.detector_layouts import Findings, layout_of
 from urface.photos.found import FoundFace, each_once, inside
 from urface.recognisers.onnx_file import LARGEST
-from urface.recognisers.onnx_process import OnnxProcess
+from urface.recognisers.onnx_process import OnnxProcess, ProcessEnded
 from urface.recognisers.sandbox import one_line
 from urface.types import UserError
 
@@ -38,7 +39,8 @@ class OnnxDetector:
         data = path.read_bytes()
         self.name = f"{path.stem}-{hashlib.sha256(data).hexdigest()[:12]}"
         self._sure = sure
-        self._process = OnnxProcess(data, str(path))
+        self._open = partial(OnnxProcess, data, str(path))
+        self._process = self._open()
         try:
             self._height, self._width = _input(self._process.described["inputs"])
             blank = np.zeros((1, 3, self._height, self._width), np.float32)
@@ -50,12 +52,17 @@ class OnnxDetector:
             raise UserError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
 
     def detect(self, photo: np.ndarray) -> list[FoundFace]:
-        """See Detector."""
+        """See Detector. A process that has ended is started again, once; raises ProcessEnded after that."""
         picture, scale = letterboxed(photo, self._height, self._width)
         if self._layout.bgr:
             picture = picture[:, :, ::-1]
         pixels = (picture.astype(np.float32) - self._layout.mean) * self._layout.scale
-        outputs = self._process.run_all(pixels.transpose(2, 0, 1)[None])
+        pixels = pixels.transpose(2, 0, 1)[None]
+        try:
+            outputs = self._process.run_all(pixels)
+        except ProcessEnded:  # killed for want of memory, perhaps with a photo long gone
+            self._process = self._open()
+            outputs = self._process.run_all(pixels)
         found = self._layout.decode(outputs, self._height, self._width)
         return faces_of(found, self._sure, scale, photo)
 
@@ -81,8 +88,10 @@ def faces_of(found: Findings, sure: float, scale: float, photo: np.ndarray) -> l
     faces = []
     for place in each_once(boxes, scores, SAME):
         box = inside(boxes[place] / scale, photo)
-        if box is not None:
-            face_points = (points[place] / scale).astype(np.float32)
+        face_points = (points[place] / scale).astype(np.float32)
+        # Points that coincide, or lie far outside their box, align nothing.
+        spread = float(np.ptp(face_points, axis=0).max())
+        if box is not None and 1 <= spread <= 4 * float(max(box[2:] - box[:2])):
             faces.append(FoundFace(box, face_points, float(scores[place])))
     return faces
 

@@ -33,13 +33,17 @@ from urface.types import UserError
 PATIENCE = 600.0  # seconds for one answer
 
 
+class ProcessEnded(UserError):
+    """The process is no more, whatever it was asked; a new one may do better."""
+
+
 class OnnxProcess:
     """The model of the bytes ``data``. Safe to use from several threads; ``close`` ends the process.
 
     described  its inputs and outputs: name, type, and shape with None where it is free; its metadata
 
     Raises UserError, ``name`` first, where the file is damaged or keeps weights in another file, and where
-    onnxruntime is missing.
+    onnxruntime is missing; ProcessEnded at any question once the process has ended.
     """
 
     def __init__(self, data: bytes, name: str, threads: int = 0) -> None:
@@ -111,7 +115,9 @@ class OnnxProcess:
                 code = self._process.poll()
                 self.close()
                 end = "" if code is None else f" (exit {code})"
-                raise UserError(f"{self.name}: the process that runs it has ended{end}") from None
+                raise ProcessEnded(
+                    f"{self.name}: the process that runs it has ended{end}"
+                ) from None
         if got == ERROR:
             reason = sandbox.one_line(content.decode(errors="replace"))
             if reason == "onnxruntime is not installed":

@@ -70,6 +70,8 @@ class LikelihoodIndex(ExactIndex):
             self._encode(start)
         elif len(self.rows) >= TRAINED_FROM:
             self._train()
+        else:  # a plan of more templates than there are now, which these do not fit: all are compared
+            self._forget()
 
     def _fits(self, variance: np.ndarray) -> bool:
         assert self.plan is not None
@@ -77,9 +79,13 @@ class LikelihoodIndex(ExactIndex):
 
     def _train(self) -> None:
         """Fit the expansion, learn the codes and make those of all templates."""
-        self.plan = plan_for(self.rows, terms=FEW[0], log_terms=FEW[1])
-        if self.plan.distance_error > FEW_ERROR:
-            self.plan = plan_for(self.rows, terms=MANY[0], log_terms=MANY[1])
+        plan = plan_for(self.rows, terms=FEW[0], log_terms=FEW[1])
+        if plan is not None and plan.distance_error > FEW_ERROR:
+            plan = plan_for(self.rows, terms=MANY[0], log_terms=MANY[1])
+        if plan is None:
+            self._forget()
+            return
+        self.plan = plan
         self.trained_on = len(self.rows)
         sample = np.sort(
             np.random.default_rng(0).permutation(len(self.rows))[: min(SAMPLE, len(self.rows))]

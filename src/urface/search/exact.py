@@ -12,6 +12,10 @@ from urface.search.ranking import SPARE, checked, rank, scan
 from urface.search.rows import Rows
 from urface.types import FaceEmbedding
 
+PROBES = (
+    512  # at a time: what is found for each, 2,000 places at a million templates, lies in memory
+)
+
 
 class ExactIndex:
     """Templates in memory, 2.1 KB each at [16, 32], scored by tiles. One thread at a time may change it.
@@ -55,14 +59,15 @@ class ExactIndex:
         if not len(self) or not len(probes):
             return ids, scores
         mean, variance, good = self.rows.probes(probes)
-        mean, variance = mean[good], variance[good]
-        if method == "cosine":
-            found = scan(self.rows, mean, variance, k + SPARE, method)
-        else:
-            found = self.candidates(mean, variance, k)
-        for row, probe in enumerate(np.flatnonzero(good)):
-            face = (mean[row], variance[row])
-            ids[probe], scores[probe] = rank(self.rows, face, found[row], k, method)
+        places = np.flatnonzero(good)
+        for part in (places[first : first + PROBES] for first in range(0, len(places), PROBES)):
+            if method == "cosine":
+                found = scan(self.rows, mean[part], variance[part], k + SPARE, method)
+            else:
+                found = self.candidates(mean[part], variance[part], k)
+            for row, probe in enumerate(part):
+                face = (mean[probe], variance[probe])
+                ids[probe], scores[probe] = rank(self.rows, face, found[row], k, method)
         return ids, scores
 
     def candidates(self, mean: np.ndarray, variance: np.ndarray, k: int) -> np.ndarray:

@@ -9,7 +9,13 @@ import numpy as np
 
 from urface.search.blocks import Blocks
 from urface.search.exact import ExactIndex
-from urface.search.expansion import Expansion, expand_gallery, expand_probe, fit_expansion
+from urface.search.expansion import (
+    WIDEST,
+    Expansion,
+    expand_gallery,
+    expand_probe,
+    fit_expansion,
+)
 from urface.search.ranking import Best
 from urface.types import FaceEmbedding, UserError
 
@@ -56,6 +62,8 @@ class FlatIndex(ExactIndex):
 
     def _expand_all(self) -> None:
         self.plan = plan_for(self.rows)
+        if self.plan is None:
+            return
         self.vectors = Blocks(self.plan.dimensions, np.float32)
         for _, mean, variance in self.rows.tiles():
             self.vectors.append(expand_gallery(faces_of(mean, variance), self.plan))
@@ -67,7 +75,8 @@ class FlatIndex(ExactIndex):
             self.vectors.cut(len(self.rows))
 
     def candidates(self, mean: np.ndarray, variance: np.ndarray, k: int) -> np.ndarray:
-        assert self.plan is not None
+        if self.plan is None:
+            return super().candidates(mean, variance, k)
         probes = expand_probe(
             faces_of(mean.reshape(len(mean), *self.plan.shape), variance), self.plan
         )
@@ -91,11 +100,12 @@ class FlatIndex(ExactIndex):
         self.plan = None
 
 
-def plan_for(rows: Any, **terms: int) -> Expansion:
-    """An expansion for the variances of ``rows``, and some more."""
+def plan_for(rows: Any, **terms: int) -> Expansion | None:
+    """An expansion for the variances of ``rows``, and some more; None where they span too much for any: one
+    odd template must not make a whole gallery unsearchable."""
     ends = [(variance.min(), variance.max()) for _, _, variance in rows.tiles()]
-    low, high = float(min(a for a, _ in ends)), float(max(b for _, b in ends))
-    return fit_expansion(low / MARGIN, high * MARGIN, rows.shape, **terms)
+    low, high = float(min(a for a, _ in ends)) / MARGIN, float(max(b for _, b in ends)) * MARGIN
+    return fit_expansion(low, high, rows.shape, **terms) if high <= WIDEST * low else None
 
 
 def faces_of(mean: np.ndarray, variance: np.ndarray) -> FaceEmbedding:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,6 +30,25 @@ from urface.types import FaceEmbedding, UserError
 NAME = "urface"
 CANDIDATES = 100
 AT_A_TIME = 500  # templates of a request: of 8 KB a row, 4 MB
+
+
+Done = TypeVar("Done")
+
+
+def told(method: Callable[..., Done]) -> Callable[..., Done]:
+    """``method`` of an index, whose engine's errors are one line: it may be away, or its disk full."""
+
+    @wraps(method)
+    def plain(self: MilvusIndex, *given: Any, **named: Any) -> Done:
+        from pymilvus import MilvusException
+
+        try:
+            return method(self, *given, **named)
+        except MilvusException as error:
+            where = self.url.rpartition("@")[2]  # without a password
+            raise UserError(f"Milvus at {where} did not answer: {error.message}") from None
+
+    return plain
 
 
 class MilvusIndex:
@@ -47,16 +67,22 @@ class MilvusIndex:
         self.plan: Expansion | None = None
         self.collection = ""
         if fresh:
-            for name in self._collections():
-                self.client.drop_collection(name)
+            self._drop_all()
         self.load()
+
+    @told
+    def _drop_all(self) -> None:
+        for name in self._collections():
+            self.client.drop_collection(name)
 
     def _collections(self) -> list[str]:
         return sorted(n for n in self.client.list_collections() if n.startswith(f"{NAME}_"))
 
+    @told
     def __len__(self) -> int:
         return len(self.ids())
 
+    @told
     def add(self, ids: np.ndarray, faces: FaceEmbedding) -> None:
         check = Rows()
         if self.plan is not None:
@@ -114,11 +140,13 @@ class MilvusIndex:
             name, schema=schema, index_params=index, consistency_level="Strong"
         )
 
+    @told
     def remove(self, ids: np.ndarray) -> None:
         numbers = np.unique(np.asarray(ids, np.int64)).tolist()
         for first in range(0, len(numbers) if self.plan is not None else 0, AT_A_TIME):
             self.client.delete(self.collection, ids=numbers[first : first + AT_A_TIME])
 
+    @told
     def search(
         self, probes: FaceEmbedding, k: int, method: Method = "likelihood"
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -156,6 +184,7 @@ class MilvusIndex:
         rows.append(ids, raw[:, : K * D], raw[:, K * D :], D)
         return rows
 
+    @told
     def ids(self) -> np.ndarray:
         if self.plan is None:
             return np.empty(0, np.int64)
@@ -174,6 +203,7 @@ class MilvusIndex:
         finally:
             pages.close()
 
+    @told
     def stored(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         wanted = np.asarray(ids, np.int64)
         if self.plan is None or not len(wanted):
@@ -189,10 +219,12 @@ class MilvusIndex:
             raw[first : first + len(part)] = [found[i] for i in part.tolist()]
         return raw[:, : K * D].reshape(-1, K, D), raw[:, K * D :]
 
+    @told
     def save(self, path: str | Path = "") -> None:
         if self.plan is not None:
             self.client.flush(self.collection)
 
+    @told
     def load(self, path: str | Path = "") -> None:
         """Take the collection that is there. Of two, left by a kill between making and dropping, the one with
         more templates is whole; the other is dropped, and ``reconcile`` sees to the rest."""

@@ -23,7 +23,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        self._check_length(scope["headers"])
+        self._check_length(scope["method"], scope["headers"])
         pieces: list[bytes] = []
         try:
             async with asyncio.timeout(self._limits.read_seconds):
@@ -41,8 +41,13 @@ class BodyLimit:
         finally:
             self._held -= size
 
-    def _check_length(self, headers: list[tuple[bytes, bytes]]) -> None:
+    def _check_length(self, method: str, headers: list[tuple[bytes, bytes]]) -> None:
         for name, value in headers:
+            # The page needs no key, so its bodies would fill the room of those who have one.
+            if method != "POST" and (
+                name == b"transfer-encoding" or (name == b"content-length" and int(value) > 0)
+            ):
+                raise Refusal(413, "too_large", "this request takes no body")
             # h11 has refused what is no number, and two that differ.
             if name == b"content-length" and int(value) > self._limits.body_bytes:
                 raise self._too_large()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from urface.embedder import Embedder
     from urface.photos import Detector
 
+log = logging.getLogger("urface.web")
 Result = TypeVar("Result")
 MOST_ASPECT = 1.05  # of an aligned crop, which is square
 
@@ -82,10 +84,21 @@ class Engine:
         if self._busy >= self._most:
             raise Refusal(429, "busy", "too many requests are waiting; try again", retry_after=1)
         self._busy += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        gone = threading.Event()
+
+        def wanted() -> Result:
+            if gone.is_set():
+                raise asyncio.CancelledError  # its client went while it waited
+            return work()
+
+        future = asyncio.get_running_loop().run_in_executor(self._pool, wanted)
         # A client that went leaves its work in the queue, so the work is counted, not the client.
         future.add_done_callback(self._done)
-        return await asyncio.shield(future)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            gone.set()
+            raise
 
     def _done(self, future: asyncio.Future[Result]) -> None:
         self._busy -= 1
@@ -121,11 +134,14 @@ class Engine:
                 f"{photo.name}: this service has no face detector: send aligned crops with "
                 "aligned=true, or install urface[faces] where it runs",
             )
-        from urface.photos import NoFace, find_faces
+        from urface.photos import aligned_face
+        from urface.recognisers.onnx_process import ProcessEnded
 
-        if not hasattr(self._own, "detector"):
-            self._own.detector = self._open_detector()
-        found = find_faces(pixels, self._own.detector)
-        if not found:
-            raise NoFace(f"{photo.name}: no face found; try a larger or clearer one")
-        return Seen(found[0].image, len(found) - 1)
+        try:
+            if not hasattr(self._own, "detector"):
+                self._own.detector = self._open_detector()
+            face = aligned_face(pixels, self._own.detector, photo.name)
+        except ProcessEnded as error:
+            log.error("the face detector: %s", error)
+            raise Refusal(503, "no_detector", "the face detector ended; try again", 5) from None
+        return Seen(face.image, face.of - 1)

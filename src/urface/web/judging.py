@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from urface.decision import Decision, Point
 
 SHOWN = 112  # pixels of an aligned face in an answer
-USUAL_RATE = 0.001  # the false-match rate of a verdict, or the nearest that the data supports
 
 
 def face_answer(
@@ -54,11 +53,11 @@ def compare_answer(
     value = likelihood if method == "likelihood" else cosine
     told = [face_answer(face, faces, place, decision) for place, face in enumerate(seen)]
     points = sorted(decision.thresholds, key=lambda point: point.fmr) if decision else []
-    probability = None
-    if decision is not None and decision.has_probability:
-        probability = float(decision.probability(value))
-    point = usual(points)
+    point = decision.usual_point() if decision else None
     verdict = verdict_of(value, point, any(face.unsure for face in told))
+    probability = None
+    if decision is not None and decision.has_probability and verdict != "unsure":
+        probability = float(decision.probability(value))
     return CompareAnswer(
         verdict=verdict,
         sentence=sentence(verdict, probability, [face.unsure for face in told]),
@@ -80,12 +79,6 @@ def compare_answer(
         faces=told,
         model=model,
     )
-
-
-def usual(points: list[Point]) -> Point | None:
-    """Of points in order of their rates the one at USUAL_RATE, else the nearest above it, else the last."""
-    above = [point for point in points if point.fmr >= USUAL_RATE * 0.999]
-    return next(iter(above or points[-1:]), None)
 
 
 def verdict_of(value: float, point: Point | None, unsure: bool) -> Verdict:
@@ -117,10 +110,9 @@ def sentence(verdict: Verdict, probability: float | None, unsure: list[bool]) ->
 
 def percent(probability: float) -> str:
     """``97.3 %``; never 0 or 100, which no measurement supports."""
-    value = 100 * probability
-    if value >= 99.9:
+    if probability > 0.999:
         return "over 99.9 %"
-    return f"{value:.1f} %"
+    return "under 0.1 %" if probability < 0.001 else f"{100 * probability:.1f} %"
 
 
 def one_in(rate: float) -> str:

@@ -51,6 +51,10 @@ class Key:
         return hmac.compare_digest(_hashed(secret, bytes.fromhex(self.salt)), self.hash)
 
 
+class KeysDamaged(UserError):
+    """The file of keys cannot be read: the operator's to mend, not a client's."""
+
+
 class KeyFile:
     """The keys in ``path``, read again whenever the file changes: a removed key is refused at once."""
 
@@ -62,7 +66,7 @@ class KeyFile:
         self._pepper = secrets.token_bytes(32)
 
     def by_id(self) -> dict[str, Key]:
-        """All of them; empty where there is no file. Raises UserError where it is damaged."""
+        """All of them; empty where there is no file. Raises KeysDamaged where it is damaged."""
         stamp = _stamp(self.path)
         if stamp != self._stamp:
             self._keys = {} if stamp is None else _read(self.path)
@@ -140,7 +144,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def _read(path: Path) -> dict[str, Key]:
-    damaged = UserError(f"{path}: not a file of keys as `urface serve keys add` writes it")
+    damaged = KeysDamaged(f"{path}: not a file of keys as `urface serve keys add` writes it")
     with path.open("rb") as file:
         text = file.read(MAX_FILE + 1)
     if len(text) > MAX_FILE:

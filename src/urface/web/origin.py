@@ -28,20 +28,24 @@ class OriginCheck:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            self._check(scope["headers"])
+            self._check(scope)
         await self._app(scope, receive, send)
 
-    def _check(self, headers: list[tuple[bytes, bytes]]) -> None:
+    def _check(self, scope: Any) -> None:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
         given = [value.decode("latin-1") for name, value in headers if name == b"host"]
         host = HOST.fullmatch(given[0]) if len(given) == 1 else None
         if host is None:
             raise Refusal(400, "bad_host", "one Host header is needed")
         if self._hosts is not None and host[1].lower() not in self._hosts:
             raise Refusal(421, "wrong_host", "this service does not answer to that Host")
+        # A link on another page may lead to this one: what comes then is shown, not read by that page.
+        link = (b"sec-fetch-mode", b"navigate") in headers
+        followed = link and scope["method"] == "GET" and scope["path"] == "/"
         for name, value in headers:
             text = value.decode("latin-1").lower()
             # Behind a proxy that ends TLS the scheme differs, so host and port alone are compared.
             if name == b"origin" and text.partition("://")[2] != given[0].lower():
                 raise Refusal(403, "wrong_origin", "another page may not call this service")
-            if name == b"sec-fetch-site" and text not in ("same-origin", "none"):
+            if name == b"sec-fetch-site" and text not in ("same-origin", "none") and not followed:
                 raise Refusal(403, "wrong_origin", "another page may not call this service")

@@ -69,6 +69,9 @@ def refusal_of(error: BaseException) -> Refusal:
     if type(error).__name__ == "GalleryDamaged":  # the operator's to mend, not the client's
         log.error("the gallery is damaged: `urface gallery stats` says where")
         return Refusal(500, "gallery_damaged", "the service's gallery is damaged")
+    if type(error).__name__ == "KeysDamaged":
+        log.error("%s", error)
+        return Refusal(500, "keys_damaged", "the service's file of keys is damaged")
     if isinstance(error, UserError):
         code = "no_face" if type(error).__name__ == "NoFace" else "not_possible"
         return Refusal(422, code, str(error))

@@ -29,7 +29,8 @@ export async function ask(method, path, form = null) {
   }
   const refused = new Refused(answer.status, told.code, told.message ?? `The service answered ${answer.status}.`);
   if (refused.status === 401) {
-    await askForKey();
+    // A key that was given and is refused is said to be wrong; the service slows down who guesses.
+    await askForKey(key ? refused.message : "");
     return ask(method, path, form);
   }
   throw refused;
@@ -37,10 +38,12 @@ export async function ask(method, path, form = null) {
 
 let asking = null;
 
-function askForKey() {
+function askForKey(wrong) {
   asking ??= new Promise((resolve) => {
     const dialog = byId("key-dialog");
     byId("key").value = "";
+    byId("key-wrong").textContent = wrong;
+    byId("key-wrong").hidden = !wrong;
     dialog.addEventListener("cancel", (event) => event.preventDefault(), { once: true });
     dialog.addEventListener("close", () => {
       key = byId("key").value.trim();

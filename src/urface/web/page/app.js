@@ -11,6 +11,7 @@ let model = null;
 const pasted = {};
 
 function open(name) {
+  shown = name;
   for (const other of TABS) {
     const chosen = other === name;
     byId(other).hidden = !chosen;
@@ -20,7 +21,13 @@ function open(name) {
   if (name === "gallery" && model?.gallery) showPeople();
 }
 
-const named = () => (TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : TABS[0]);
+// The skip link's #content is no tab: it leaves the one that is shown.
+let shown = TABS[0];
+function named() {
+  const name = location.hash.slice(1);
+  if (!name) return TABS[0];
+  return TABS.includes(name) ? name : shown;
+}
 
 function startTabs() {
   TABS.forEach((name, place) => {

@@ -8,6 +8,7 @@ const MOST = 4; // photos of one enrolment: what a request may carry beside its 
 let chosen = [];
 let probe = null;
 let model = null;
+let latest = 0; // of the questions who this is: an older answer must not stand under a newer photo
 
 export function startGallery(told) {
   model = told;
@@ -69,7 +70,8 @@ async function enrol(event) {
     const fields = Object.fromEntries(["name", "reference", "purpose", "expires"].map((id) => [id, byId(id).value]));
     const aligned = chosen[0].aligned || !model.finds_faces;
     const answer = await ask("POST", `/v1/people?aligned=${aligned}`, form(fields, chosen.map((photo) => ["images", photo])));
-    say(note, `${answer.person} is enrolled with ${answer.images} ${answer.images === 1 ? "image" : "images"}.`);
+    const others = answer.faces?.some((face) => face.others) ? " Of a photo with several faces the largest was taken: check it." : "";
+    say(note, `${answer.person} is enrolled with ${answer.images} ${answer.images === 1 ? "image" : "images"}.${others}`);
     chosen = [];
     byId("thumbs").replaceChildren();
     byId("name").value = "";
@@ -84,30 +86,35 @@ async function enrol(event) {
 
 async function identify() {
   const note = byId("identity");
-  const aligned = probe.aligned || !model.finds_faces;
+  latest += 1;
+  const mine = latest;
+  const photo = probe;
+  const aligned = photo.aligned || !model.finds_faces;
+  byId("candidates").replaceChildren();
+  note.replaceChildren();
   try {
-    const verdict = await verdictOf(aligned);
-    const near = await ask("POST", `/v1/search?k=5&aligned=${aligned}`, form({}, [["image", probe]]));
-    byId("candidates").replaceChildren(...candidates(near.matches, verdict));
+    const { verdict, words, small } = await verdictOf(photo, aligned);
+    if (mine !== latest) return;
+    note.classList.toggle("small-print", small);
+    say(note, words);
+    const near = await ask("POST", `/v1/search?k=5&aligned=${aligned}`, form({}, [["image", photo]]));
+    if (mine === latest) byId("candidates").replaceChildren(...candidates(near.matches, verdict));
   } catch (error) {
+    if (mine !== latest) return;
+    note.classList.remove("small-print");
     say(note, error.message, true);
-    byId("candidates").replaceChildren();
   }
 }
 
 // What the gallery's data cannot support is refused, and the most alike are shown all the same.
-async function verdictOf(aligned) {
-  const note = byId("identity");
-  note.classList.remove("small-print");
+async function verdictOf(photo, aligned) {
   try {
-    const found = await ask("POST", `/v1/identify?fpir=${byId("fpir").value}&aligned=${aligned}`, form({}, [["image", probe]]));
-    say(note, found.sentence);
-    return found.verdict;
+    const found = await ask("POST", `/v1/identify?fpir=${byId("fpir").value}&aligned=${aligned}`, form({}, [["image", photo]]));
+    const others = found.face?.others ? ` The largest of ${found.face.others + 1} faces.` : "";
+    return { verdict: found.verdict, words: found.sentence + others, small: false };
   } catch (error) {
     if (error.code !== "not_possible") throw error;
-    note.classList.add("small-print");
-    say(note, `No name: ${error.message}.`);
-    return "refused";
+    return { verdict: "refused", words: `No name: ${error.message}.`, small: true };
   }
 }
 
@@ -179,6 +186,7 @@ function remove(person) {
     try {
       await ask("DELETE", `/v1/people/${person.id}`);
       await showPeople();
+      byId("people-note").focus(); // the button that was pressed is gone
     } catch (error) {
       say(byId("people-note"), error.message, true);
     }
