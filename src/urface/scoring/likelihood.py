@@ -4,10 +4,12 @@
 
 The terms are those of docs/method.md, equation PA. Where every dimension has a variance of its own (PFE's),
 the same sum runs over dimensions with D = 1. Pairs are scored where the tensors are, with gradient; a matrix
-by fused.py on a CPU in float32, and in plain torch in float64 and on other devices.
+by fused.py on a CPU in float32, by matrix_kernel.py on a GPU in float32, and in plain torch otherwise.
 """
 
 from __future__ import annotations
+
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -44,8 +46,8 @@ def likelihood_matrix(a_NKD: Tensor, av_NK: Tensor, b_MKD: Tensor, bv_MK: Tensor
     """Scores of all pairs, [N, M], by tiles: never an [N, M, K] array.
 
     Working memory is some tiles beside the result (``fused_matrix``; three of TILE x TILE in plain
-    torch). float32 in, float32 out, right for all variances; no gradient. Variances and NaN as
-    in ``likelihood_score``.
+    torch; none in ``kernel_matrix``). float32 in, float32 out, right for all variances; no gradient.
+    Variances and NaN as in ``likelihood_score``.
     """
     with full_precision(a_NKD):
         a, av, b, bv = wide(a_NKD, av_NK, b_MKD, bv_MK)
@@ -54,6 +56,11 @@ def likelihood_matrix(a_NKD: Tensor, av_NK: Tensor, b_MKD: Tensor, bv_MK: Tensor
             return per_dimension_matrix(*(part.flatten(1) for part in parts))
         if a_NKD.device.type == "cpu" and parts[0].dtype == torch.float32:
             return fused_matrix(*parts)
+        if a_NKD.is_cuda and parts[0].dtype == torch.float32 and find_spec("triton") is not None:
+            from urface.scoring.matrix_kernel import fits, kernel_matrix
+
+            if fits(parts[1], parts[3], SMALLEST_FLOAT32_VARIANCE):
+                return kernel_matrix(*parts)
         return _by_tiles(*parts)
 
 
