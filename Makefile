@@ -27,7 +27,7 @@ paper: setup-faces ## Tables 1 and 2, the ablation and all figures on synthetic 
 	@$(BIN)/urface reproduce --recipe paper-small
 	@$(BIN)/urface figures runs/paper-small -o runs/paper-small/figures
 
-bench: setup-faces ## every figure of speed beside its target, in runs/bench/figures.md (an idle machine, 30 minutes)
+bench: setup-faces ## every figure of speed beside its target, in runs/bench/figures.md (an idle machine, 15 minutes)
 	@$(BIN)/python bench/all.py
 
 docs: setup-dev ## the documentation site, in build/site

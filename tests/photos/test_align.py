@@ -181,7 +181,7 @@ def test_a_manifest_of_something_else_is_refused(
 ) -> None:
     out = tmp_path / "aligned"
     align(photos, out, detector)
-    with pytest.raises(UserError, match="another detector, --faces or output"):
+    with pytest.raises(UserError, match="another detector, --faces, --keep-names or output"):
         align(photos, out, detector, faces="all")
     with pytest.raises(UserError, match="or above it"):
         align(photos, out, detector, manifest=tmp_path / "elsewhere" / "m.parquet")
@@ -269,3 +269,30 @@ def test_a_name_that_is_not_utf8_is_one_line(
     told = capsys.readouterr().err
     assert "not UTF-8" in told
     assert "Traceback" not in told
+
+
+def test_names_are_kept_for_lists_that_name_them(
+    photos: Path, tmp_path: Path, detector: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "lfw"
+    given = ["align", str(photos), "-o", str(out), "--detector", detector, "--keep-names"]
+    assert main(given) == 0
+    table = pq.read_table(out / "manifest.parquet")
+    rows = {row["photo"]: row["path"] for row in table.to_pylist()}
+    assert rows["p1/01.png"] == "p1/01.png"
+    assert all(
+        path is None or path == f"{key[: key.rindex('.')]}.png" for key, path in rows.items()
+    )
+    assert {path for path in rows.values() if path} == {
+        str(path.relative_to(out)) for path in out.rglob("*.png")
+    }
+    before = (out / "manifest.parquet").stat().st_mtime_ns
+    assert main(given) == 0  # nothing left to do
+    assert (out / "manifest.parquet").stat().st_mtime_ns == before
+    for more in ([], ["--keep-names", "--faces", "all"]):
+        capsys.readouterr()
+        assert main([*given[:-1], *more]) == 2
+        assert "--keep-names" in capsys.readouterr().err
+    (photos / "p1" / "01.jpg").write_bytes((photos / "p1" / "01.png").read_bytes())
+    assert main([*given[:3], str(tmp_path / "other"), *given[4:]]) == 2
+    assert "its crops would be those of p1/01" in capsys.readouterr().err

@@ -19,6 +19,7 @@ Photos that lie on their side are turned, by EXIF or, where nothing is found, by
 stopped goes on where it was; a photo is done again only when its file has changed."""
 EXAMPLES = """\
   urface align photos/ -o aligned
+  urface align lfw/ -o sets/lfw --keep-names
   urface align photos.tar -o aligned --manifest m.parquet --jobs 4
   urface align party/ more.tar -o aligned --faces all --detector yunet.onnx"""
 
@@ -28,6 +29,10 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("paths", nargs="+", metavar="PATHS", help="photos")
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="folder for the crops")
     parser.add("--manifest", str, None, help=".parquet; in OUT unless given, or above it")
+    parser.add_flag(
+        "--keep_names",
+        help="call the crop of a.jpg a.png and not a.jpg-1.png, as benchmarks' lists want it",
+    )
     add_photo_options(parser)
     given = parser.read(arguments)
     out = Path(given.output).resolve()
@@ -48,6 +53,7 @@ def run(arguments: list[str]) -> int:
         given.manifest,
         detector=given.detector,
         faces=given.faces,
+        keep_names=given.keep_names,
         jobs=given.jobs,
     )
     number = counts(table)

@@ -7,6 +7,8 @@ from urface.commands import evaluate_benchmarks, evaluate_lfw, evaluate_people
 
 def run(arguments: list[str]) -> int:
     options = {argument.partition("=")[0] for argument in arguments}
+    if options & {"-h", "--help"}:
+        arguments = ["--help"]  # `--lfw --help` would take it for the value
     if options & {"--lfw", "--pairs"}:
         return evaluate_lfw.run(arguments)
     if "--people" in options:

@@ -24,8 +24,8 @@ Judge models on benchmarks: every number with its 95 % interval, its counts and 
 OUT/cache, so that a run that was stopped goes on. docs/evaluate.md says what each option means.
 
 DIR holds one benchmark, or a folder for each by its name; name=DIR says where one of them is.
-`urface evaluate MODEL --lfw LFW --pairs PAIRS` judges aligned LFW, also degraded, and calibrates a
-model: see `urface evaluate --lfw --help`."""
+`urface evaluate MODEL --lfw LFW --pairs PAIRS` judges aligned LFW, also degraded, `urface evaluate MODEL
+--people FACES` any people, and both calibrate a model: `urface evaluate --lfw --help`, `--people --help`."""
 EXAMPLES = """\
   urface evaluate runs/mine --benchmark lfw --data lfw/ -o judged
   urface evaluate runs/mine theirs.onnx --benchmark lfw,cfp_fp --data sets/ --flip -o judged

@@ -71,6 +71,12 @@ class CommandParser(ArgumentParser):
         """The parsed arguments; - and _ are the same in the names of options."""
         return self.parse_args([underscored(argument) for argument in arguments])
 
+    def format_help(self) -> str:
+        """With the hyphens that the documentation has; settings (--model.input_size) are named as in files."""
+        return re.sub(
+            r"(?<![\w.-])--[a-z_]+(?![\w.])", lambda m: m[0].replace("_", "-"), super().format_help()
+        )
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         raise UserError(f"{explain(message, self.hints)}; see {self.prog} --help")
 

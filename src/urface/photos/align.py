@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -43,10 +43,14 @@ def align_photos(
     *,
     detector: str = "mediapipe",
     faces: Faces = "largest",
+    keep_names: bool = False,
     jobs: int = 1,
     progress: bool = True,
 ) -> pa.Table:
     """Write the crops of all photos below ``out`` and the ``manifest`` (default: in ``out``); its table.
+
+    A crop is called as its photo and the face's number, ``a.jpg-1.png``; with ``keep_names``, for the largest
+    faces alone, as its photo with another ending, ``a.png``, which is what benchmarks' lists name.
 
     Photos that an earlier call finished and that have not changed since are not done again, whether it
     ended or was killed. Raises UserError where the manifest would lie where it cannot name the crops, is
@@ -57,9 +61,16 @@ def align_photos(
     where = _folder_from(file, out)
     opened = open_detector(detector)
     settings = {"format": FORMAT, "detector": opened.name, "faces": faces, "crops": where}
+    if keep_names:
+        settings["names"] = "kept"
+        if faces != "largest":
+            raise UserError(
+                "--keep-names is for the largest faces: several of a photo need numbers"
+            )
+    names = Names(out, where, keep_names)
     if jobs < 1:
         raise UserError(f"--jobs must be at least 1, got {jobs}")
-    stamps = _stamps(sources)
+    stamps = _stamps(sources, names)
     before = _read_before(file, settings, stamps)
     make_folder(file.parent)
     make_folder(out)
@@ -71,7 +82,7 @@ def align_photos(
             for key, photo in journal.done.items()
             if stamps.get(key) == photo["stamp"] and _is_there(photo, file.parent)
         }
-        left = _left(sources, out, done)
+        left = _left(sources, names, done)
         bar = tqdm(
             look_at_all(left, detector, faces, jobs, opened),
             desc="aligning", unit=" photos", total=len(stamps), initial=len(done),
@@ -80,14 +91,14 @@ def align_photos(
         for seen in bar:
             if seen.outcome != ALIGNED:
                 tqdm.write(f"{seen.outcome}: {seen.key}: {seen.reason}", file=sys.stderr)
-            photo = _done(seen, stamps[seen.key], where)
+            photo = _done(seen, stamps[seen.key], names)
             journal.add(photo)
             done[seen.key] = photo
         if list(before) != sorted(done) or any(before[key] is not done[key] for key in done):
             table = _table(sources, done)
             _write(file, table.replace_schema_metadata(_metadata(settings)))
             # Not before: until then the manifest of before names them.
-            for path in sorted(_crops(before, where) - _crops(done, where)):
+            for path in sorted(_crops(before, names) - _crops(done, names)):
                 (file.parent / path).unlink(missing_ok=True)
         journal.remove()
     return pq.read_table(file)
@@ -101,10 +112,28 @@ def counts(table: pa.Table) -> Counter[str]:
     )
 
 
-def crop_begin(out: Path, key: str) -> Path:
-    """What the paths of the crops of the photo ``key`` begin with: its own name below ``out``."""
+class Names(NamedTuple):
+    """Where crops go: below ``out``, which the manifest calls ``where``; ``kept``: named as their photos."""
+
+    out: Path
+    where: str
+    kept: bool
+
+    def begin(self, key: str) -> Path:
+        """Of the paths of the photo's crops."""
+        return crop_begin(self.out, key, self.kept)
+
+    def path(self, key: str, number: int) -> str:
+        """Of a crop, as the manifest names it."""
+        begin = crop_begin(Path(self.where), key, self.kept).as_posix()
+        return crop_path(begin, number, not self.kept)
+
+
+def crop_begin(out: Path, key: str, kept: bool = False) -> Path:
+    """What the paths of the crops of the photo ``key`` begin with: its own name below ``out``; ``kept``:
+    without its ending."""
     parts = [part for part in key.split("/") if part not in ("", ".", "..")]
-    name = parts[-1]
+    name = os.path.splitext(parts[-1])[0] if kept else parts[-1]
     if len(name.encode()) > LONGEST:
         name = f"{hashlib.sha256(name.encode()).hexdigest()[:32]}"
     return out.joinpath(*parts[:-1], name)
@@ -122,7 +151,7 @@ def _folder_from(manifest: Path, out: Path) -> str:
     return "" if where == "." else where
 
 
-def _stamps(sources: Sources) -> dict[str, str]:
+def _stamps(sources: Sources, names: Names) -> dict[str, str]:
     """Photo -> what changes when its file does. Raises UserError where two would have the same crops."""
     stamps: dict[str, str] = {}
     crops: dict[Path, str] = {}
@@ -132,7 +161,7 @@ def _stamps(sources: Sources) -> dict[str, str]:
             whole = prefix + key
             if not whole.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in whole):
                 raise UserError(f"{whole!a}: its name is not UTF-8: rename the file")
-            begin = crop_begin(Path(), whole)
+            begin = names.begin(whole)
             if begin in crops:
                 raise UserError(
                     f"{whole}: its crops would be those of {crops[begin]}: align one alone"
@@ -142,30 +171,25 @@ def _stamps(sources: Sources) -> dict[str, str]:
     return stamps
 
 
-def _left(sources: Sources, out: Path, done: dict[str, Done]) -> Iterator[Photo]:
+def _left(sources: Sources, names: Names, done: dict[str, Done]) -> Iterator[Photo]:
     for prefix, source in sources:
         for index, key in enumerate(source.keys):
             if prefix + key not in done:
-                begin = crop_begin(out, prefix + key)
+                begin = names.begin(prefix + key)
                 make_folder(begin.parent)
-                yield read_photo(prefix, source, index, str(begin))
+                yield read_photo(prefix, source, index, str(begin), not names.kept)
 
 
-def _crops(photos: dict[str, Done], where: str) -> set[str]:
+def _crops(photos: dict[str, Done], names: Names) -> set[str]:
     """Paths of crops as this module names them: a manifest that says others has no say over those files."""
-    return {
-        crop_path(crop_begin(Path(where), key).as_posix(), face["face"])
-        for key, photo in photos.items()
-        for face in photo["all"]
-    }
+    return {names.path(key, face["face"]) for key, photo in photos.items() for face in photo["all"]}
 
 
 def _is_there(photo: Done, folder: Path) -> bool:
     return all((folder / face["path"]).is_file() for face in photo["all"])
 
 
-def _done(seen: Seen, stamp: str, where: str) -> Done:
-    begin = crop_begin(Path(where), seen.key).as_posix()
+def _done(seen: Seen, stamp: str, names: Names) -> Done:
     return {
         "photo": seen.key,
         "stamp": stamp,
@@ -178,7 +202,7 @@ def _done(seen: Seen, stamp: str, where: str) -> Done:
         "height": seen.size[1],
         "all": [
             {
-                "path": crop_path(begin, face.number),
+                "path": names.path(seen.key, face.number),
                 "face": face.number,
                 "score": face.face.score,
                 "box": face.face.box.tolist(),
@@ -208,7 +232,7 @@ def _table(sources: Sources, done: dict[str, Done]) -> pa.Table:
 
 
 def _metadata(settings: dict[str, Any]) -> dict[str, str]:
-    return {"urface": FORMAT, **{key: settings[key] for key in ("detector", "faces", "crops")}}
+    return {"urface": FORMAT} | {key: settings[key] for key in settings if key != "format"}
 
 
 def _write(file: Path, table: pa.Table) -> None:
@@ -229,7 +253,8 @@ def _read_before(file: Path, settings: dict[str, Any], stamps: dict[str, str]) -
         raise UserError(f"{file}: there, and not a manifest of photos: name another")
     if given != _metadata(settings):
         raise UserError(
-            f"{file}: made with another detector, --faces or output: name another manifest and output"
+            f"{file}: made with another detector, --faces, --keep-names or output: name another manifest "
+            "and output"
         )
     rows = table.to_pylist()
     if not {row["photo"] for row in rows} & stamps.keys():

@@ -33,12 +33,14 @@ Faces = Literal["largest", "all"]
 class Photo(NamedTuple):
     """A photo to look at: its name, its encoded bytes or why they could not be read, and where crops go.
 
-    crops  what the paths of its crops begin with (see ``crop_path``); empty: crops are not written
+    crops     what the paths of its crops begin with (see ``crop_path``); empty: crops are not written
+    numbered  whether the face's number follows
     """
 
     key: str
     data: bytes | str
     crops: str = ""
+    numbered: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +62,9 @@ class Seen:
     small: int = 0
 
 
-def crop_path(begin: str, number: int) -> str:
+def crop_path(begin: str, number: int, numbered: bool = True) -> str:
     """The path of the crop of a photo's face ``number``."""
-    return f"{begin}-{number}.png"
+    return f"{begin}-{number}.png" if numbered else f"{begin}.png"
 
 
 def look(photo: Photo, detector: Detector, which: Faces, smallest: float = SMALLEST) -> Seen:
@@ -90,7 +92,7 @@ def look(photo: Photo, detector: Detector, which: Faces, smallest: float = SMALL
     for number, face in enumerate(large[:1] if which == "largest" else large, 1):
         crop = crop_face(image, face.points)
         if photo.crops:
-            write_atomic(crop_path(photo.crops, number), encode_png(crop))
+            write_atomic(crop_path(photo.crops, number, photo.numbered), encode_png(crop))
         faces.append(AlignedFace(crop, face, turn, number, len(large)))
     return Seen(photo.key, ALIGNED, "", size, faces, small)
 
@@ -148,14 +150,16 @@ def photos_of(sources: Iterable[tuple[str, FaceSource]]) -> Iterator[Photo]:
             yield read_photo(prefix, source, index)
 
 
-def read_photo(prefix: str, source: FaceSource, index: int, crops: str = "") -> Photo:
+def read_photo(
+    prefix: str, source: FaceSource, index: int, crops: str = "", numbered: bool = True
+) -> Photo:
     """One photo of a source; where it cannot be read the reason stands in place of its bytes."""
     key = source.keys[index]
     try:
         data: bytes | str = source.read(index)
     except DecodeError as error:
         data = str(error).removeprefix(f"{key}: ")
-    return Photo(prefix + key, data, crops)
+    return Photo(prefix + key, data, crops, numbered)
 
 
 _detector: Detector | None = None
