@@ -18,7 +18,10 @@ import onnxruntime
 def open_model(path):
     """The session, and what the file says of itself."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return session, json.loads(session.get_modelmeta().custom_metadata_map["urface"])
+    told = session.get_modelmeta().custom_metadata_map.get("urface")
+    if told is None:
+        sys.exit(f"{path}: not written by `urface export`")
+    return session, json.loads(told)
 
 
 def pixels_of(path, told):

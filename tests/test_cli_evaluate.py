@@ -213,3 +213,16 @@ def test_a_flat_uncertainty_ends_with_2_and_loses_nothing(
     assert main(arguments) == 2
     assert "CHECK FAILED. lfw, one, cosine, all: " in capsys.readouterr().err
     assert read_results(out / "results.json")[0].model["digest"] == "f" * 64
+
+
+def test_calibrate_without_people_says_what_to_add(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "demonstration", "--calibrate"]) == 2
+    assert "add --people FACES" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["--lfw", "--people"])
+def test_the_other_forms_have_help(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", form, "--help"])
+    assert end.value.code == 0
+    assert f"usage: urface evaluate {form}" in capsys.readouterr().out

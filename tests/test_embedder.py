@@ -178,3 +178,21 @@ def test_thousands_of_faces_are_those_of_small_batches() -> None:
     assert len(whole) == 2000
     assert_close(whole[:50], embedder.embed(faces[:50], batch_size=1), 1e-5)
     assert_close(whole[-50:], whole[:50], 1e-6)
+
+
+def test_a_face_without_an_embedding_is_named_by_its_place_among_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    embedder = urface.Embedder(small_model(), SETTINGS, device="cpu", precision="fp32")
+    network = embedder._network
+
+    def broken(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        mean, confidence, variance = network(images)
+        mean = mean.clone()
+        if len(images) == 2:  # the last batch
+            mean[1] = float("nan")
+        return mean, confidence, variance
+
+    monkeypatch.setattr(embedder, "_network", broken)
+    with pytest.raises(UserError, match=r"^images 3 to 4, counted from 3: .* of face 1 "):
+        embedder.embed(pictures(5), batch_size=3)

@@ -56,6 +56,9 @@ class MineSettings:
         for name in ("batch_size", "epochs", "learning_rate", "discriminator_rate"):
             value = getattr(self, name)
             require(0 < value < float("inf"), f"{name} must be above 0 and finite, got {value}")
+        require(
+            self.batch_size >= 2, "batch_size must be at least 2: batch normalisation compares them"
+        )
         require(self.weight_decay >= 0, "weight_decay must not be negative")
         require(self.probe_images >= 2, "probe_images must be at least 2: one to test on")
 

@@ -28,7 +28,7 @@ PRIOR = 0.5
 UNSURE_AT = 0.01  # the false-match rate at which genuine pairs are judged for ``unsure_above``
 UNSURE_MISSED = 0.5  # a face above which more of them are missed than found answers nothing
 UNSURE_QUANTILE = 0.99
-AGAIN = "run `urface evaluate MODEL --calibrate`"
+AGAIN = "run `urface evaluate MODEL --people FACES --calibrate`"
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Decision:
 
     def usual_point(self) -> Point | None:
         """What a verdict stands on where nobody chose a rate: the point at a false-match rate of USUAL_RATE,
-        else the nearest above it, else the strictest there is; None where there is no point."""
+        else the nearest above it, else the nearest below; None where there is no point."""
         points = sorted(self.thresholds, key=lambda point: point.fmr)
         above = [point for point in points if point.fmr >= USUAL_RATE * 0.999]
         return next(iter(above or points[-1:]), None)

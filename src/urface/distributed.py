@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from urface.derivatives import first_derivative
 from urface.types import UserError
@@ -138,6 +138,17 @@ def on_first(work: Callable[[], Made]) -> Made:
     """What ``work()`` gave on rank 0, which alone does it: a plain value. Where it failed, all raise."""
     made: Made = broadcast_object(together(lambda: work() if rank() == 0 else None))
     return made
+
+
+def same_buffers(module: nn.Module) -> None:
+    """Give every rank rank 0's buffers of ``module``.
+
+    DistributedDataParallel does so before a forward pass, so that after the last one each rank has
+    BatchNorm's statistics of its own last batch.
+    """
+    if world_size() > 1:
+        for buffer in module.buffers():
+            dist.broadcast(buffer, src=0)
 
 
 def broadcast_object(value: Any) -> Any:

@@ -15,6 +15,7 @@ from urface.data.decode import resize_image
 from urface.environment import environment, placed
 from urface.models.files import load_model
 from urface.models.fold import folded
+from urface.models.heads import ConfidenceHead
 from urface.models.packed import packed
 from urface.models.urface import URFace
 from urface.types import Array, FaceEmbedding, UserError, is_torch, to_numpy
@@ -89,7 +90,7 @@ class Embedder:
         with bar:
             for first in range(0, total, batch_size):
                 frames = [self.frame(face) for face in faces[first : first + batch_size]]
-                parts.append(self._forward(np.stack(frames)))
+                parts.append(self._forward(np.stack(frames), first))
                 bar.update(len(frames))
         if not parts:
             parts = [self._empty()]
@@ -100,12 +101,14 @@ class Embedder:
         self, batches: Iterator[list[np.ndarray]], total: int, progress: bool = False
     ) -> FaceEmbedding:
         """Embed batches of what ``frame`` made, as they come: the images need not be in memory together."""
-        parts = []
+        parts: list[FaceEmbedding] = []
+        first = 0
         bar = tqdm(total=total, desc="embedding", unit=" faces", disable=not progress, leave=False)
         with bar:
             for batch in batches:
                 if batch:
-                    parts.append(self._forward(np.stack(batch)))
+                    parts.append(self._forward(np.stack(batch), first))
+                first += len(batch)
                 bar.update(len(batch))
         return FaceEmbedding.concatenate(parts or [self._empty()])
 
@@ -117,22 +120,30 @@ class Embedder:
         return resized[margin:end, margin:end]
 
     @torch.inference_mode()
-    def _forward(self, frames: np.ndarray) -> FaceEmbedding:
+    def _forward(self, frames: np.ndarray, first: int) -> FaceEmbedding:
         images = torch.from_numpy(frames).to(self._environment.device)
         with self._environment.autocast():
             features = self._network(images)
         mean, log_confidence, log_variance = (part.float().cpu() for part in features)
-        return FaceEmbedding(
-            mean=mean.numpy(),
-            confidence=log_confidence.exp().numpy(),
-            variance=log_variance.exp().numpy(),
-        )
+        try:
+            return FaceEmbedding(
+                mean=mean.numpy(),
+                confidence=log_confidence.exp().numpy(),
+                variance=log_variance.exp().numpy(),
+            )
+        except UserError as error:
+            last = first + len(frames) - 1
+            where = f"images {first} to {last}, counted from {first}: " if first else ""
+            raise UserError(f"{where}{error}") from None
 
     def _empty(self) -> FaceEmbedding:
         sub = self.settings.sub_embeddings
         shape = (0, sub, self.settings.embedding_dim // sub)
         mean = np.empty(shape, np.float32)
-        return FaceEmbedding(mean=mean, confidence=mean[:, :, 0], variance=mean[:, :, 0])
+        head = self.model.uncertainty_head
+        each = isinstance(head, ConfidenceHead) and head.fc.out_features != sub
+        variance = mean if each else mean[:, :, 0]
+        return FaceEmbedding(mean=mean, confidence=mean[:, :, 0], variance=variance)
 
 
 def check_images(faces: Any) -> None:

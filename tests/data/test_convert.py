@@ -240,3 +240,16 @@ def test_a_bad_row_of_pairs_is_named_by_its_line(tmp_path: Path, row: str, reaso
     (tmp_path / "pairs.csv").write_text(f"left,right,same\n{good}\n{row}\n")
     with pytest.raises(UserError, match=rf"pairs\.csv:3: .*{reason}"):
         read_pair_folder(tmp_path)
+
+
+def test_two_images_that_differ_in_their_ending_alone_are_no_shards(tmp_path: Path) -> None:
+    """webdataset has one .cls for both, and what would be written could not be read."""
+    image = encode_png(np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "faces" / "p").mkdir(parents=True)
+    for name in ("a.png", "b.png"):
+        (tmp_path / "faces" / "p" / name).write_bytes(image)
+    source = open_faces(tmp_path / "faces")
+    object.__setattr__(source, "keys", ["p/a.png", "p/a.PNG"])
+    with pytest.raises(UserError, match="two images are named p/a but for their ending"):
+        convert(source, tmp_path / "s-{0..1}.tar", progress=False)
+    assert not list(tmp_path.glob("s-*"))

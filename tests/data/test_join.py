@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from urface.data.decode import encode_png
 from urface.data.join import join, with_equal_digits
 from urface.data.manifest import write_manifest
 from urface.data.open import open_faces
-from urface.data.source import FaceSource, build_source, select
+from urface.data.source import FaceSource, build_source, narrow, select, stamp_of
 from urface.types import UserError
 
 
@@ -129,3 +130,31 @@ def test_equal_digits_keep_keys_ascending_and_labels_and_bytes_with_them() -> No
 def test_two_images_that_equal_digits_would_make_one_are_refused() -> None:
     with pytest.raises(UserError, match=r"one: two image entries are named '05/a.jpg'"):
         with_equal_digits([made("one", ["5/a.jpg", "05/a.jpg"]), made("two", ["10/a.jpg"])])
+
+
+def test_a_part_of_a_join_reads_its_own_images_and_carries_no_others(tmp_path: Path) -> None:
+    sets = []
+    for name in ("one", "two", "three"):
+        for number in range(40):
+            folder(tmp_path / name, f"{name}{number % 7}/{number:03d}.png", number)
+        sets.append(open_faces(tmp_path / name))
+    joined = join(sets)
+    for places in (range(50), range(30, 50), range(119, 120)):
+        part = narrow(joined, places)
+        assert part.keys == joined.keys[places.start : places.stop]
+        assert [part.read(i) for i in range(len(part))] == [joined.read(i) for i in places]
+    assert len(pickle.dumps(narrow(joined, range(3)).read_bytes)) < 1500
+    assert len(pickle.dumps(joined.read_bytes)) > 4000  # the control
+
+
+def test_a_changed_file_of_a_join_is_told(tmp_path: Path) -> None:
+    first, second = (
+        open_faces(folder(tmp_path / name, f"{name}/a.png", 1)) for name in ("one", "two")
+    )
+    joined = join([first, second])
+    stamp = stamp_of(joined.read_bytes)
+    assert stamp is not None
+    before = [stamp(i) for i in range(2)]
+    place = joined.keys.index("two/a.png")
+    os.utime(tmp_path / "two" / "two" / "a.png", ns=(1, 1))
+    assert [stamp(i) == old for i, old in enumerate(before)] == [i != place for i in range(2)]

@@ -86,6 +86,7 @@ def test_the_name_of_a_cache_changes_with_weights_images_condition_and_seed(
     others = {
         cache_name(path, good(faces), "clean", 0),
         cache_name(path, faces, "degraded", 0),
+        cache_name(path, faces, "clean", 0, "other meshes"),
         cache_name(path, faces, "clean", 1),
         cache_name(model(b"{}", b"Weights"), faces, "clean", 0),
     }

@@ -14,7 +14,7 @@ from urface.cli import main
 from urface.config import ObjectiveSettings
 from urface.data.synthetic import render_face
 from urface.decision import decision_of
-from urface.models.box import model_path
+from urface.models.box import model_path, refuse_to_change_the_box
 from urface.models.files import load_model, save_model
 from urface.recognisers.open import open_recogniser
 from urface.types import UserError
@@ -112,3 +112,10 @@ def test_it_cannot_be_calibrated_in_place(capsys: pytest.CaptureFixture[str]) ->
 def test_a_missing_file_is_one_line() -> None:
     with pytest.raises(UserError, match="no such file"):
         urface.load("demonstratio")
+
+
+def test_the_model_in_the_box_is_not_changed_by_whatever_name(tmp_path: Path) -> None:
+    for path in ("demonstration", model_path("demonstration"), str(model_path("demonstration"))):
+        with pytest.raises(UserError, match="is not changed"):
+            refuse_to_change_the_box(path)
+    refuse_to_change_the_box(tmp_path / "demonstration")

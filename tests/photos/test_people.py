@@ -15,6 +15,7 @@ import pytest
 
 import urface
 from photos.scenes import face, scene, write_video
+from urface.cli import main
 from urface.photos import FoundFace, open_detector
 from urface.photos.people import frame_weights, people_of, write_weights
 from urface.photos.video import Video, VideoLimits, is_cut
@@ -227,3 +228,77 @@ def test_another_scene_is_a_cut_and_a_moving_face_is_none() -> None:
     assert not is_cut(before, scene([(ONE, 100, 95, 110)], 420, 220))
     assert not is_cut(before, before)
     assert is_cut(before, scene([(ONE, 70, 90, 110)], 420, 220, seed=5))
+
+
+@pytest.mark.parametrize("fps", [1.0, 0.25])
+def test_a_face_in_sight_in_each_frame_looked_at_is_one_person_however_far_these_lie_apart(
+    tmp_path: Path, fps: float
+) -> None:
+    """One frame a second of 29.97 lie 1.001 seconds apart."""
+    still = scene([(ONE, 70, 90, 110)], 240, 180)
+    path = write_video(tmp_path / "film.avi", [still] * 130, 29.97)
+    people = people_of(Video(path, fps), Passing(range(99)), Sharpness())
+    assert len(people.templates) == 1
+    assert people.frames == len(set(people.weights["frame"].to_pylist())) >= 2
+
+
+def test_frames_without_a_constant_rate_have_the_files_times(film: Path) -> None:
+    times = [0.0, 0.03, 0.07, 0.1, 0.13, 5.0, 5.02, 5.2, 5.21, 5.4, 5.41, 5.43]
+    video = Video(film, 5)
+    video._time = times.__getitem__  # type: ignore[method-assign, assignment]
+    found = list(video)
+    assert [frame.seconds for frame in found] == [0.0, 5.0, 5.2, 5.4]
+    assert [frame.number for frame in found] == [0, 5, 7, 9]
+    video = Video(film, 5)
+    video._time = times.__getitem__  # type: ignore[method-assign, assignment]
+    video._limits = VideoLimits(seconds=4)
+    with pytest.raises(UserError, match="longer than"):
+        list(video)
+
+
+def test_frames_that_are_passed_over_count_against_the_length(film: Path) -> None:
+    video = Video(film, 0.01)
+    video._limits = VideoLimits(seconds=0.5)
+    with pytest.raises(UserError, match="longer than"):
+        list(video)
+    assert video.decoded < FRAMES
+
+
+def test_a_video_whose_name_is_not_utf8_is_one_line(film: Path, tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.avi"))
+    path.write_bytes(film.read_bytes())
+    with pytest.raises(UserError, match="not UTF-8"):
+        Video(path, 5)
+
+
+def test_what_ffmpeg_is_told_is_told_to_no_one_else(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;udp")
+    monkeypatch.delenv("OPENCV_FFMPEG_LOGLEVEL", raising=False)
+    Video(film, 5)
+    assert os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] == "rtsp_transport;udp"
+    assert "OPENCV_FFMPEG_LOGLEVEL" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--aligned", "--part-size", "10"], "a video's people are one file"),
+        (["--aligned"], "a video's people are one file"),
+        (["--weights", "o.csv", "-o", "o.csv"], "name two files"),
+        (["-o", "film.avi"], "the video itself"),
+    ],
+)
+def test_options_that_a_video_has_no_use_for_are_one_line(
+    film: Path, more: list[str], message: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(film.parent)
+    before = film.read_bytes()
+    given = ["embed", "demonstration", "--video", "film.avi", "-o", "people.safetensors", *more]
+    assert main(given) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert film.read_bytes() == before

@@ -302,3 +302,10 @@ def test_an_augmented_sample_is_never_the_image_itself() -> None:
     never = replace(rare, low_resolution=0.0, occlusion=0.0)
     with pytest.raises(UserError, match="too rare to show"):
         training_samples.varied(image, never, 0)
+
+
+def test_a_pair_whose_image_is_missing_is_no_pair_with_the_last_image() -> None:
+    """A place of -1 would be the last image of the set."""
+    places = np.array([4, -1, 2, 4])
+    assert measured._there(places) == [2, 4]
+    assert measured._rows_of(measured._there(places), places).tolist() == [1, -1, 0, 1]

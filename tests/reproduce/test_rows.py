@@ -109,3 +109,15 @@ def test_a_row_without_its_variations_is_refused_and_says_what_is_missing() -> N
     with pytest.raises(UserError, match=r"needs settings\.data\.meshes"):
         check_variations(chosen(("cosface_va",)), no_meshes, source())
     check_variations(chosen(("cosface",)), no_meshes, source())
+
+
+def test_a_baseline_has_the_head_of_the_other_rows() -> None:
+    """But for what only confidences and decorrelation read: how classes are sampled and stored is one."""
+    base = PLAN.settings
+    objective = replace(base.objective, sample_classes=0.3, noisy_cosine=0.4, prototypes="bf16")
+    plan = replace(PLAN, settings=replace(base, objective=objective))
+    heads = {
+        (o.sample_classes, o.noisy_cosine, o.prototypes)
+        for o in (row.settings(plan).objective for row in ROWS.values())
+    }
+    assert heads == {(0.3, 0.4, "bf16")}

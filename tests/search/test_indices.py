@@ -266,3 +266,21 @@ def test_templates_out_of_the_codes_range_are_found_when_there_are_few(monkeypat
     index.add(np.arange(700, 710), wide)
     ids, _ = index.search(wide, 1)
     np.testing.assert_array_equal(ids[:, 0], np.arange(700, 710))
+
+
+def test_the_living_are_found_where_the_removed_would_have_been_first():
+    """Codes of removed templates stay for a while, and may take every place among the candidates."""
+    people = faces(np.arange(2000), 1)
+    index, exact = LikelihoodIndex(), ExactIndex()
+    sure = FaceEmbedding(people.mean, people.confidence, people.variance.copy())
+    sure.variance[:300] /= 3  # a template of low variance outscores others
+    for one in (index, exact):
+        one.add(np.arange(2000), sure)
+        one.remove(np.arange(300))
+    assert index.dead == 300  # not yet a fifth: the codes are there
+    probes = faces(np.arange(0, 2000, 40), 2)
+    ids, scores = index.search(probes, 5)
+    truth, best = exact.search(probes, 5)
+    assert (ids >= 300).all()
+    assert shared(ids, truth) >= 0.99
+    np.testing.assert_array_equal(scores[ids == truth], best[ids == truth])

@@ -23,7 +23,7 @@ from torch.utils.tensorboard.writer import SummaryWriter
 from training.frozen import frozen_model
 from training.saving import forked
 from training.steps import Recorded, differing, everything, watched
-from urface import atomic
+from urface import atomic, distributed
 from urface.config import (
     DataSettings,
     ModelSettings,
@@ -38,6 +38,7 @@ from urface.training import checkpoint
 from urface.training import step as step_module
 from urface.training import train as train_module
 from urface.training.logs import read_log
+from urface.training.tensor_file import tensors_digest
 from urface.training.train import train
 from urface.types import UserError
 
@@ -250,3 +251,26 @@ def calm(folder: Path, data: str) -> None:
     """Two ranks, undisturbed, in folder/run."""
     settings = plan(folder / "run", data, CALM)
     together(2, folder / "ranks", lambda _: str(train(settings, progress=False)))
+
+
+def after_stage_one(folder: Path, data: str) -> dict[str, Any]:
+    """Digests of the network that each of two ranks takes into stage two, and without the exchange."""
+    settings = plan(folder / "run", data, 1)
+    settings = replace(settings, uncertainty=replace(settings.uncertainty, steps=2))
+    train_stage = train_module.train_uncertainty
+
+    def digests(rank: int) -> list[str]:
+        found = []
+
+        def noted(plan: TrainSettings, model: Any, *rest: Any) -> float:
+            found.append(tensors_digest(model.state_dict()))
+            return train_stage(plan, model, *rest)
+
+        train_module.train_uncertainty = noted  # type: ignore[assignment]
+        train(settings, progress=False)
+        return found
+
+    told = {"exchanged": together(2, folder / "a", digests)}
+    settings = replace(settings, run=replace(settings.run, out=str(folder / "other")))
+    distributed.same_buffers = lambda module: None  # type: ignore[assignment]
+    return told | {"alone": together(2, folder / "b", digests)}

@@ -210,6 +210,22 @@ def test_ranks_must_divide_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("urface.distributed.world_size", lambda: 3)
     with pytest.raises(UserError, match="not a multiple of the 3 ranks"):
         loop.rank_part(8)
+    with pytest.raises(UserError, match="leaves a rank 1 image, .* at least 6"):
+        loop.rank_part(3)
+
+
+def test_a_finished_run_does_not_pass_for_one_of_another_stage_two(
+    tmp_path: Path, settings: Settings
+) -> None:
+    plan = settings(tmp_path, epochs=1)
+    plan = replace(plan, uncertainty=replace(plan.uncertainty, steps=0))
+    path = train(plan, progress=False)
+    assert train(plan, progress=False) == path
+    other = replace(plan, uncertainty=replace(plan.uncertainty, steps=2))
+    with pytest.raises(UserError, match=r"uncertainty\.steps 0, not 2: delete it"):
+        train(other, progress=False)
+    path.unlink()  # as it was told: stage one is not done again
+    train(other, progress=False)
 
 
 def test_what_a_resumed_run_may_change_is_where_it_runs(tmp_path: Path, settings: Settings) -> None:

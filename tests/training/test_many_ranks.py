@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from apart import apart
-from training.forked import faults, kills, moved, worlds
+from training.forked import after_stage_one, faults, kills, moved, worlds
 from urface.data.open import open_faces
 
 
@@ -90,3 +90,10 @@ def test_fifty_kills_of_a_rank_leave_the_run_as_if_undisturbed(
     tmp_path: Path, faces_folder: Path
 ) -> None:
     check_kills(tmp_path, faces_folder, 50, 3600)
+
+
+def test_stage_two_begins_with_one_network_on_all_ranks(tmp_path: Path, faces_folder: Path) -> None:
+    """BatchNorm's statistics are each rank's own after a step, and a restart would have rank 0's."""
+    found = apart(after_stage_one, tmp_path, str(faces_folder))
+    assert found["exchanged"][0] == found["exchanged"][1]
+    assert found["alone"][0] != found["alone"][1]  # the control

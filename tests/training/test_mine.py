@@ -13,6 +13,7 @@ import torch
 from urface.config import RunSettings
 from urface.config_mine import MineSettings
 from urface.data.decode import encode_png
+from urface.data.join import join
 from urface.data.manifest import write_manifest
 from urface.data.open import open_faces
 from urface.data.source import FaceSource, build_source
@@ -209,3 +210,14 @@ def test_an_attribute_that_all_have_and_a_partly_known_one_train_too(
     assert (male.accuracy.trials, always.accuracy.trials) == (12, 24)
     assert always.auc is None
     assert "withheld: all of one kind" in report.to_markdown()
+
+
+def test_one_attribute_may_be_written_in_two_ways_by_two_sets() -> None:
+    def made(name: str, column: str, value: float) -> FaceSource:
+        keys = [f"{name}/{i}" for i in range(2)]
+        values = np.full((2, 1), value, np.float32)
+        return build_source(name, keys, [name, name], lambda i: b"", (column,), values)
+
+    joined = join([made("a", "Smiling", 1.0), made("b", "smiling", 0.0)])
+    found = with_attributes(joined, ("SMILING",))
+    assert found.variations[:, 0].tolist() == [1.0, 1.0, 0.0, 0.0]

@@ -104,7 +104,7 @@ class Calibrated:
             keys = np.frombuffer(base64.b64decode(values["keys"], validate=True), "<u8")
             rest = {**values, "fit": ScoreCalibration(**fit), "thresholds": points}
             return Calibrated(**{**rest, "keys": keys, "tasks": tuple(values["tasks"])})
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(f"not a calibration of urface evaluate ({error})") from None
 
 
@@ -113,8 +113,8 @@ def _check_fit(fit: dict[str, Any]) -> None:
     if not 0.0 < fit["prior"] < 1.0:
         raise ValueError(f"prior {fit['prior']}")
     if fit["method"] == "logistic":
-        if not (math.isfinite(fit["slope"]) and math.isfinite(fit["offset"])):
-            raise ValueError("its slope or offset is not finite")
+        if not (0 < fit["slope"] < math.inf and math.isfinite(fit["offset"])):
+            raise ValueError("its slope or offset is not finite, or it does not rise")
         return
     scores, shares = fit["scores"], fit["values"]
     good = len(scores) == len(shares) > 0 and (np.diff(scores) > 0).all()
@@ -140,7 +140,7 @@ def read_calibrations(path: Path) -> list[Calibrated]:
         raise UserError(f"{path}: no calibration of urface evaluate")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({error})") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise UserError(f"{path}: no calibration of urface evaluate")

@@ -44,6 +44,10 @@ def fit_on(
     scores = [pair_scores(pooled, task.left, task.right, options.score) for task in tasks]
     all_scores, same = np.concatenate(scores), np.concatenate([task.same for task in tasks])
     fit = fit_calibration(all_scores, same, method, prior)
+    if method == "logistic" and not fit.slope > 0:
+        raise UserError(
+            f"{benchmark.name}: scores of one person are not larger than those of two: nothing to calibrate"
+        )
     points = []
     for fmr in fmrs:
         at = tar_at_far(all_scores, same, fmr)
@@ -71,9 +75,12 @@ def fit_for(
     Raises UserError where there is none.
     """
     for one in found:
-        if (one.model, one.score, one.flip) == (recogniser.digest, options.score, options.flip):
+        same = (one.model, one.score, one.flip) == (recogniser.digest, options.score, options.flip)
+        # A set without a detector's scores is calibrated on without them.
+        pooling = options.pooling.to_dict() | {"detector_weights": one.pooling["detector_weights"]}
+        if same and one.pooling == pooling:
             return one
     raise UserError(
         f"{source}: no calibration of {recogniser.name} for {options.score} scores, "
-        f"{'mirrored image added' if options.flip == 'sum' else 'without --flip'}"
+        f"{'mirrored image added' if options.flip == 'sum' else 'without --flip'}, pooled as here"
     )

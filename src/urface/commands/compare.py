@@ -131,7 +131,8 @@ def judge(
         return Verdict(above, method, threshold, basis, demonstration=shown)
     if decision is None:
         basis = (
-            "this model was not calibrated: run `urface evaluate --calibrate`, or give --threshold"
+            "this model was not calibrated: run `urface evaluate MODEL --people FACES --calibrate`, or "
+            "give --threshold"
         )
         return Verdict(None, method, None, basis)
     point = decision.usual_point()

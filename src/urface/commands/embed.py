@@ -81,7 +81,10 @@ def run(arguments: list[str]) -> int:
         raise UserError("give PATHS or --video FILE, not both")
     if given.weights and not given.video:
         raise UserError("--weights is of the frames of a --video")
-    if given.engine == "ray" or given.part_size or is_url(given.output):
+    parts = given.engine == "ray" or given.part_size or is_url(given.output)
+    if given.video and (parts or given.aligned):
+        raise UserError("--aligned, parts and --engine are of PATHS: a video's people are one file")
+    if parts:
         if not given.aligned:
             raise UserError(
                 "parts are made of aligned faces: `urface align` makes them of photos; add --aligned"
@@ -89,6 +92,7 @@ def run(arguments: list[str]) -> int:
         return _embed_parts(given)
     _check_output(Path(given.output))
     if given.video:
+        _check_apart(given)
         from urface.commands.embed_video import embed_video
 
         return embed_video(given)
@@ -136,6 +140,18 @@ def _embed_parts(given: Any) -> int:
     failed = sum(len(part.failures) for part in done.values())
     note(f"{given.output}: {plan.total - failed} faces in {len(done)} parts, {failed} failed")
     return 0
+
+
+def _check_apart(given: Any) -> None:
+    """Raise UserError where one file of a video's run would take another's place."""
+    output, weights = Path(given.output), Path(given.weights or given.output)
+    if given.weights:
+        _check_output(weights)
+        if weights.resolve() == output.resolve():
+            raise UserError(f"{weights}: both --output and --weights: name two files")
+    for path in (output, weights):
+        if path.exists() and path.samefile(given.video):
+            raise UserError(f"{path}: the video itself: name another file to write")
 
 
 def _check_output(output: Path) -> None:

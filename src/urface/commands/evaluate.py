@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from urface.commands import evaluate_benchmarks, evaluate_lfw, evaluate_people
+from urface.types import UserError
 
 
 def run(arguments: list[str]) -> int:
@@ -13,4 +14,6 @@ def run(arguments: list[str]) -> int:
         return evaluate_lfw.run(arguments)
     if "--people" in options:
         return evaluate_people.run(arguments)
+    if "--calibrate" in options:
+        raise UserError("--calibrate needs people: add --people FACES, or --lfw LFW --pairs PAIRS")
     return evaluate_benchmarks.run(arguments)

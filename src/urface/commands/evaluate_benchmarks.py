@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -139,8 +140,9 @@ def _scores(text: str) -> list[Score]:
 
 def _places(names: list[str], data: list[str]) -> dict[str, list[Path]]:
     """Where each benchmark may lie. Raises UserError where that is not clear or not there."""
-    by_name = dict(text.split("=", 1) for text in data if "=" in text)
-    plain = [Path(text) for text in data if "=" not in text]
+    named = [text for text in data if re.match(r"\w+=", text)]  # /data/run=1 is a folder
+    by_name = dict(text.split("=", 1) for text in named)
+    plain = [Path(text) for text in data if text not in named]
     if len(plain) > 1:
         raise UserError("--data takes one folder, and name=DIR for those elsewhere")
     places = {}

@@ -71,10 +71,12 @@ class CommandParser(ArgumentParser):
         """The parsed arguments; - and _ are the same in the names of options."""
         return self.parse_args([underscored(argument) for argument in arguments])
 
-    def format_help(self) -> str:
-        """With the hyphens that the documentation has; settings (--model.input_size) are named as in files."""
+    def format_help(self, *given: Any) -> str:
+        """With the hyphens that the documentation has; settings (--model.input_size) as in their files."""
         return re.sub(
-            r"(?<![\w.-])--[a-z_]+(?![\w.])", lambda m: m[0].replace("_", "-"), super().format_help()
+            r"(?<![\w.-])--[a-z_]+(?![\w.])",
+            lambda m: m[0].replace("_", "-"),
+            super().format_help(*given),
         )
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:

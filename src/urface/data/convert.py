@@ -154,12 +154,19 @@ def _to_tars(
     items = _in_order(source, progress)
     table = _needs_table(source)
     shards = isinstance(target, ShardPattern)
-    first = 0
+    first, stems = 0, set()
     paths = target.to_write() if isinstance(target, ShardPattern) else iter([target])
     with TarWriter(paths, limit) as tars:
         for item in items:
             label = str(source.labels[item.place]).encode()
-            beside = ((f"{item.key.rpartition('.')[0]}.cls", label),) if shards else ()
+            stem = item.key.rpartition(".")[0]
+            if shards and stem in stems:
+                raise UserError(
+                    f"{source.name}: two images are named {stem} but for their ending, which webdataset's "
+                    "shards cannot hold: rename one"
+                )
+            stems.add(stem)
+            beside = ((f"{stem}.cls", label),) if shards else ()
             member = Member(item.key, item.data, beside)
             if tars.full_with(member):
                 if table and item.place:

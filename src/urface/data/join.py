@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from urface.data.source import FaceSource, build_source
+from urface.data.source import FaceSource, SelectedReader, build_source, narrowed, stamp_of
 from urface.types import UserError
 
 
@@ -26,6 +26,24 @@ class JoinedReader:
     def __call__(self, index: int) -> bytes:
         part, place = self.part(index)
         return self.readers[part](place)
+
+    def stamp(self, index: int) -> bytes:
+        part, place = self.part(index)
+        found = stamp_of(self.readers[part])
+        return found(place) if found else b""
+
+    def narrowed(self, indices: np.ndarray) -> SelectedReader:
+        parts = np.searchsorted(self.starts, indices, side="right") - 1
+        places = np.empty(len(indices), np.int64)
+        readers: list[Callable[[int], bytes]] = []
+        starts, start = [], 0
+        for part in np.unique(parts).tolist():
+            own = np.flatnonzero(parts == part)
+            readers.append(narrowed(self.readers[part], indices[own] - self.starts[part]))
+            places[own] = start + np.arange(len(own))
+            starts.append(start)
+            start += len(own)
+        return SelectedReader(JoinedReader(readers, np.array(starts, np.int64)), places)
 
 
 def join(sources: Sequence[FaceSource]) -> FaceSource:

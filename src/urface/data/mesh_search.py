@@ -8,6 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -107,6 +108,11 @@ def _run(
         try:
             for job in as_completed(jobs):
                 yield job.result()
+        except BrokenProcessPool:
+            raise UserError(
+                "a process that looks for meshes was ended, perhaps for want of memory: run it again, with "
+                "fewer --workers; what is found is kept"
+            ) from None
         finally:
             for job in jobs:
                 job.cancel()

@@ -31,12 +31,16 @@ LEVEL = re.compile(r"(?:(?P<pixels>\d+)px|(?P<kind>blur|occluded|yaw)(?P<level>\
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition that test faces are put in: ``key`` names it, ``what`` says it in a sentence's part."""
+    """A condition that test faces are put in: ``key`` names it, ``what`` says it in a sentence's part.
+
+    stamp  what tells apart two conditions of one key, where faces are turned by meshes from a file
+    """
 
     key: str
     name: str
     what: str
     apply: Callable[[np.ndarray, str, int], np.ndarray]
+    stamp: str = ""
 
     @property
     def clean(self) -> bool:
@@ -70,7 +74,8 @@ def condition(key: str, turn: Turn | None = None) -> Condition:
     def apply(image: np.ndarray, name: str, seed: int) -> np.ndarray:
         return change(resize_image(image, SIZE), name, _random(key, name, seed))
 
-    return Condition(key, name, what, apply)
+    stamp = str(getattr(turn, "stamp", "")) if kind in ("pose", "yaw") else ""
+    return Condition(key, name, what, apply, stamp)
 
 
 Change = Callable[[np.ndarray, str, np.random.Generator], np.ndarray]

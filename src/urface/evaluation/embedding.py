@@ -146,10 +146,12 @@ def _placed(
     return TestFaces(faces, row, failures)
 
 
-def cache_name(model: Path, source: FaceSource, condition: str, seed: int) -> str:
-    """A file name that changes with the model's weights, the images' names, the condition and its seed."""
+def cache_name(model: Path, source: FaceSource, condition: str, seed: int, stamp: str = "") -> str:
+    """A file name that changes with the model's weights, the images' names, the condition, its ``stamp`` and
+    its seed."""
     data = model.read_bytes()
     # Past the header, which a calibration rewrites: a safetensors file begins with its length.
     digest = hashlib.sha256(data[8 + int.from_bytes(data[:8], "little") :])
     digest.update("\0".join([source.name, *source.keys, condition, str(seed)]).encode())
+    digest.update(stamp.encode())
     return f"{condition}_{digest.hexdigest()[:16]}.safetensors"

@@ -32,7 +32,7 @@ def is_demonstration(path: str | Path) -> bool:
 
 def refuse_to_change_the_box(path: str | Path) -> None:
     """Raise UserError where ``path`` means the model in the box, which others use too."""
-    if is_demonstration(path):
+    if is_demonstration(path) or model_path(path).resolve() == BOX / f"{DEMONSTRATION}.safetensors":
         raise UserError(
             f"the demonstration model is part of urface and is not changed: copy {model_path(path)} and give "
             "the copy"

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from urface.atomic import atomic_path
 from urface.photos.faces import find_faces
 from urface.photos.found import Detector
-from urface.photos.tracks import Tracker
+from urface.photos.tracks import Tracker, TrackRules
 from urface.photos.video import Video, is_cut
 from urface.scoring import fuse
 from urface.types import FaceEmbedding, UserError
@@ -56,7 +56,8 @@ def people_of(
     progress: bool = False,
 ) -> People:
     """Find, follow, embed and fuse the faces of ``video``. Raises UserError where there is none."""
-    tracker = Tracker()
+    # A face that is in sight in each frame looked at is followed, however far these lie apart.
+    tracker = Tracker(TrackRules(gap=max(TrackRules.gap, 1.5 * video.seconds)))
     rows: list[dict[str, object]] = []
     parts: list[FaceEmbedding] = []
     frames = 0

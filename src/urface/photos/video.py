@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,24 @@ FFMPEG = {
     "OPENCV_FFMPEG_LOGLEVEL": "-8",
     "OPENCV_FFMPEG_CAPTURE_OPTIONS": "protocol_whitelist;file",
 }
+
+
+ROUNDED = 6e-4  # seconds: containers tell times in milliseconds
+
+
+@contextmanager
+def _told_to_ffmpeg() -> Iterator[None]:
+    """``FFMPEG`` in the environment while a file is opened, whatever stood there before, and stands after."""
+    before = {name: os.environ.get(name) for name in FFMPEG}
+    os.environ.update(FFMPEG)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @dataclass(frozen=True)
@@ -64,18 +83,24 @@ class Video:
             raise UserError(f"--fps must be above 0, got {fps:g}")
         self.path = Path(path)
         self.decoded = 0
+        self._period = 1 / fps
         self._limits = limits
         self._refuse_playlist()
-        for name, value in FFMPEG.items():
-            os.environ.setdefault(name, value)
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         # The absolute path: a name with a colon would be read as an address.
-        self._capture = cv2.VideoCapture(str(self.path.absolute()), cv2.CAP_FFMPEG)
+        where = str(self.path.absolute())
+        try:
+            where.encode()
+        except UnicodeEncodeError:  # which OpenCV does not survive
+            raise UserError(f"{str(path)!a}: its name is not UTF-8: rename the file") from None
+        with _told_to_ffmpeg():
+            self._capture = cv2.VideoCapture(where, cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise UserError(f"{path}: not a video that can be read, or damaged")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if math.isfinite(rate) and 0 < rate <= HIGHEST_RATE else ASSUMED_RATE
         self.step = max(self.rate / fps, 1.0)  # frames from one that is looked at to the next
+        self.seconds = self.step / self.rate  # the same, where frames come at one rate
         self.expected = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self._check_size(
             int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
@@ -89,22 +114,31 @@ class Video:
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames, once."""
-        wanted = 0.0
+        wanted, now, looked = 0.0, 0.0, 0
         while self._capture.grab():
             number = self.decoded
             self.decoded += 1
-            if number + 1e-9 < wanted:
+            now = max(now, self._time(number))
+            self._check_length(self.decoded, looked, now)
+            if now + ROUNDED < wanted:
                 continue
-            self._check_length(self.decoded)
-            wanted += self.step
+            wanted += self._period
+            if wanted <= now:
+                wanted = now + self._period
             done, image = self._capture.retrieve()
             if not done or image is None:
                 continue
             self._check_size(image.shape[1], image.shape[0])
-            yield Frame(number, number / self.rate, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            looked += 1
+            yield Frame(number, now, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
         self._capture.release()
         if not self.decoded:
             raise UserError(f"{self.path}: no frame of it can be decoded: damaged")
+
+    def _time(self, number: int) -> float:
+        """Seconds of the frame that was grabbed last: phones and screens record at no constant rate."""
+        told = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        return told if math.isfinite(told) and (told > 0 or number == 0) else number / self.rate
 
     def _refuse_playlist(self) -> None:
         try:
@@ -123,12 +157,12 @@ class Video:
                 "read: make it smaller"
             )
 
-    def _check_length(self, frames: int) -> None:
-        if frames / self.rate > self._limits.seconds:
+    def _check_length(self, frames: int, looked: int = 0, seconds: float = 0.0) -> None:
+        if max(frames / self.rate, seconds) > self._limits.seconds:
             raise UserError(
                 f"{self.path}: longer than {self._limits.seconds / 3600:g} hours: cut it"
             )
-        if frames / self.step > self._limits.frames + 1:
+        if max(frames / self.step, looked) > self._limits.frames + 1:
             raise UserError(
                 f"{self.path}: more than {self._limits.frames:,} frames to look at: lower --fps, or cut it"
             )

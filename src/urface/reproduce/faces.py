@@ -99,7 +99,8 @@ def _synthetic_faces(settings: ReproduceSettings, progress: bool) -> Reproductio
         return open_faces(path)
 
     settings.settings.data.train = str(folder / "train")
-    train = make("train", 0, plan.train_identities, plan.train_shots)
+    make("train", 0, plan.train_identities, plan.train_shots)
+    train = training_faces(settings.settings)  # as each training by itself opens them
     enrolled = make("test/enrolled", FIRST_ENROLLED, plan.enrolled, plan.enrolled_shots)
     strangers = make("test/strangers", FIRST_STRANGER, plan.strangers, plan.stranger_shots)
     test = join_sources("synthetic test faces", enrolled, strangers)

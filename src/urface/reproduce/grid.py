@@ -114,7 +114,7 @@ class Judge:
         self, model: str, rows: Rows, seed: int, put_in: Condition, progress: bool
     ) -> dict[Key, Outcomes]:
         path = model_path(self.settings, model, seed)
-        name = cache_name(path, self.faces.test, put_in.key, 0)
+        name = cache_name(path, self.faces.test, put_in.key, 0, put_in.stamp)
         found: dict[Key, Outcomes] = {}
         embedder: Embedder | None = None
         for key, row in rows:
@@ -139,7 +139,7 @@ class Judge:
 
         Kept on disk are the clean ones, which are the gallery of every condition, and all of seed 0.
         """
-        name = cache_name(path, self.faces.test, put_in.key, 0)
+        name = cache_name(path, self.faces.test, put_in.key, 0, put_in.stamp)
         cache = self.out / "embeddings" / name if keep else None
         return embed_with_norms(embedder, self.faces.test, put_in, self.frames, cache, progress)
 
@@ -147,7 +147,7 @@ class Judge:
         """[N, 3] what the images look like in each condition, by ``quality.signs``."""
         found = {}
         for put_in in conditions:
-            path = self.out / "outcomes" / "signs" / f"{put_in.key}.safetensors"
+            path = self.out / "outcomes" / "signs" / f"{put_in.key}{put_in.stamp}.safetensors"
             if not path.is_file():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 values = signs_of_all(self.faces.test, put_in, self.frames, embedder)

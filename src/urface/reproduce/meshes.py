@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def turn_of(meshes: Path, source: FaceSource) -> Turn:
         head = found.head(place_of[key], image.shape[0])
         return image if head is None else turned_view(image, head, yaw, pitch)
 
+    turn.stamp = hashlib.sha256(meshes.read_bytes()).hexdigest()[:16]  # type: ignore[attr-defined]
     return turn
 
 

@@ -35,7 +35,7 @@ def judge_references(
     stamp = faces.protocol.digest()
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     found: dict[str, Any] = kept["found"] if kept.get("stamp") == stamp else {}
-    todo = [put_in for put_in in conditions if put_in.key not in found]
+    todo = [put_in for put_in in conditions if put_in.key + put_in.stamp not in found]
     if todo:
         say(progress, "judging raw pixels and an untrained network")
         embedder = untrained(settings.settings, faces)
@@ -43,12 +43,12 @@ def judge_references(
     for put_in in todo:
         pixels = embed_pixels(faces.test, put_in, needed)
         random = embed_test_set(embedder, faces.test, put_in, needed=needed, progress=progress)
-        found[put_in.key] = [
+        found[put_in.key + put_in.stamp] = [
             verify(tested, tested, faces.pairs, "cosine").to_dict() for tested in (pixels, random)
         ]
     write_atomic(path, json.dumps({"stamp": stamp, "found": found}))
     return [
-        {"name": name, "verification": {c.key: found[c.key][place] for c in conditions}}
+        {"name": name, "verification": {c.key: found[c.key + c.stamp][place] for c in conditions}}
         for place, name in enumerate(("Raw pixels", "Untrained network"))
     ]
 

@@ -54,7 +54,15 @@ def _one_embedding(plan: ReproduceSettings, kind: str = "cosface") -> TrainSetti
             confidence_start=OptimSettings.confidence_start,
         ),
         model=replace(base.model, sub_embeddings=1),
-        objective=ObjectiveSettings(kind, margin, 0.0),  # type: ignore[arg-type]
+        objective=replace(
+            base.objective,
+            identification=kind,  # type: ignore[arg-type]
+            margin=margin,
+            regularizer=0.0,
+            decorrelate=(),
+            classification=ObjectiveSettings.classification,
+            adversarial=ObjectiveSettings.adversarial,
+        ),
         uncertainty=replace(base.uncertainty, steps=0),
     )
 

@@ -146,11 +146,20 @@ class LikelihoodIndex(ExactIndex):
             return super().candidates(mean, variance, k)
         faces = faces_of(mean.reshape(len(mean), *self.plan.shape), variance)
         probes = self._cut(expand_probe(faces, self.plan))
-        keep = max(CANDIDATES, len(self) // SHARE, 10 * k)
-        keep = min(self.codes.ntotal, math.ceil(keep * self.codes.ntotal / len(self)))
+        wanted = min(len(self), max(CANDIDATES, len(self) // SHARE, 10 * k))
+        keep = min(self.codes.ntotal, math.ceil(wanted * self.codes.ntotal / len(self)))
         _, found = self.codes.search(probes, keep)
         places = self.place_of.take(np.maximum(found, 0).reshape(-1)).reshape(found.shape)
-        return np.where(found < 0, -1, places)
+        places = np.where(found < 0, -1, places)
+        # Codes of the removed may take the best ranks, all of them where a probe is of such a person.
+        few = np.flatnonzero((places >= 0).sum(1) < wanted / 2)
+        if len(few):
+            exact = super().candidates(mean[few], variance[few], k)
+            width = max(places.shape[1], exact.shape[1])
+            places = np.pad(places, ((0, 0), (0, width - places.shape[1])), constant_values=-1)
+            places[few] = -1
+            places[few, : exact.shape[1]] = exact
+        return places
 
     def load(self, path: str | Path) -> None:
         super().load(path)

@@ -12,6 +12,7 @@ A template out of the range makes a new collection; the old is dropped when the 
 from __future__ import annotations
 
 import logging
+import re
 import struct
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -28,7 +29,8 @@ from urface.search.rows import Rows
 from urface.types import FaceEmbedding, UserError
 
 NAME = "urface"
-CANDIDATES = 100
+OURS = re.compile(rf"{NAME}_\d+_\d+_[0-9a-f]{{32}}")  # another's urface_faces is left alone
+CANDIDATES, MOST = 100, 16_384  # the engine gives no more
 AT_A_TIME = 500  # templates of a request: of 8 KB a row, 4 MB
 
 
@@ -76,7 +78,7 @@ class MilvusIndex:
             self.client.drop_collection(name)
 
     def _collections(self) -> list[str]:
-        return sorted(n for n in self.client.list_collections() if n.startswith(f"{NAME}_"))
+        return sorted(name for name in self.client.list_collections() if OURS.fullmatch(name))
 
     @told
     def __len__(self) -> int:
@@ -166,7 +168,7 @@ class MilvusIndex:
                 self.collection,
                 data=list(expand_probe(face, self.plan)),
                 anns_field="expanded",
-                limit=max(CANDIDATES, 2 * k),
+                limit=min(MOST, max(CANDIDATES, 2 * k)),
                 output_fields=["raw"],
             )
             if hits:

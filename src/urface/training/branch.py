@@ -184,7 +184,8 @@ def _on_output(
     branch = OutputBranch(dim, recogniser.parts, plan.per_dimension).to(env.device)
     branch.learn_lengths(torch.from_numpy(sample).to(env.device))
     model = OutputModel(recogniser, branch)
-    digest = recogniser.digest
+    # Of another split or preprocessing a checkpoint is another branch's.
+    digest = f"{recogniser.digest} {recogniser.parts} {recogniser.preprocessing}"
     train_branch(settings, model, branch, load, source.keys, digest, env, progress, frames)
     return branch.cpu(), frames.corrupt if frames is not None else {}
 

@@ -81,9 +81,11 @@ def head_names(head: Branch) -> dict[int, str]:
 def check_same_stage(settings: TrainSettings, saved: dict[str, Any], folder: Path) -> None:
     """Raise UserError that names the first setting of this stage in which the checkpoint is another."""
     now = json.loads(json.dumps(as_dict(settings)))
+    # A run from before a setting existed was trained as its default does.
+    defaults = json.loads(json.dumps(as_dict(TrainSettings())))
     groups = [(group, name) for group in ("uncertainty", "variations") for name in now[group]]
     for group, name in [*groups, ("run", "seed"), ("data", "train"), ("model", "input_size")]:
-        old, new = saved[group].get(name), now[group][name]
+        old, new = saved[group].get(name, defaults[group][name]), now[group][name]
         if old != new:
             raise UserError(
                 f"{folder}: a run with {group}.{name} {old}, not {new}: delete it to train this stage "

@@ -155,6 +155,7 @@ def train_embedding(
             if stop:
                 spikes.look()
                 raise StopRequested(f"stopped by a signal at step {done}; run again to go on")
+    distributed.same_buffers(model)
     return steps, before + time.monotonic() - clock
 
 
@@ -171,6 +172,11 @@ def rank_part(batch_size: int, accumulate: int = 1) -> slice:
     if batch_size % world:
         raise UserError(f"optim.batch_size {batch_size} is not a multiple of the {world} ranks")
     share = batch_size // world
+    if share < 2:
+        raise UserError(
+            f"optim.batch_size {batch_size} leaves a rank {share} image, and batch normalisation compares "
+            f"them: at least {2 * world}"
+        )
     if accumulate > 1 and (share % accumulate or share < 2 * accumulate):
         raise UserError(
             f"optim.accumulate {accumulate} does not cut a rank's {share} images into equal parts of at "

@@ -23,7 +23,7 @@ from urface.data.open import open_faces
 from urface.data.sampler import EpochSampler
 from urface.data.source import FaceSource
 from urface.data.split import hold_out_people
-from urface.environment import environment, machine, placed
+from urface.environment import environment, machine, placed, take_over
 from urface.losses import attribute_loss, confusion_loss, identity_loss
 from urface.models.attribute_files import AttributeModel, load_attributes, save_attributes
 from urface.models.attributes import AttributeNet, IdentityDiscriminator
@@ -60,13 +60,19 @@ def mining_faces(settings: MineSettings) -> tuple[FaceSource, FaceSource]:
 
 def with_attributes(source: FaceSource, attributes: tuple[str, ...]) -> FaceSource:
     """``source`` with the columns ``attributes`` alone, named so, found in any case."""
-    place = {name.lower(): n for n, name in enumerate(source.variation_names)}
+    columns = []
     for name in attributes:
-        if name.lower() not in place:
+        # Two sets may write it in two ways: Smiling, smiling.
+        same = [
+            n for n, found in enumerate(source.variation_names) if found.lower() == name.lower()
+        ]
+        if not same:
             known = ", ".join(source.variation_names) or "none at all"
             raise UserError(f"{source.name}: no label {name!r}; it has {known}")
-    columns = source.variations[:, [place[name.lower()] for name in attributes]]
-    return replace(source, variation_names=attributes, variations=columns)
+        values = source.variations[:, same]
+        first = np.argmax(~np.isnan(values), 1)
+        columns.append(values[np.arange(len(values)), first])
+    return replace(source, variation_names=attributes, variations=np.stack(columns, 1))
 
 
 def mine(settings: MineSettings, train: FaceSource, progress: bool = True) -> list[Path]:
@@ -108,6 +114,7 @@ def train_attributes(
     learns the attributes and to leave D_A guessing.
     """
     env = environment(settings.run)
+    take_over(env, settings.run.threads)
     people = len(frames.source.identities)
     torch.manual_seed(settings.run.seed)
     network = placed(AttributeNet(settings.attributes), env.device)
@@ -129,7 +136,7 @@ def train_attributes(
     out = Path(settings.run.out)
     with (
         closing(loader),
-        catch_termination() as termination,
+        catch_termination(settings.run.stop_seconds) as termination,
         Log(out, stage, first, steps, progress) as log,
     ):
         for step, batch in enumerate(loader, start=first):

@@ -81,6 +81,7 @@ def train(
     if path.is_file():
         _, _, facts = load_model(path)
         check_same_settings(settings, facts["settings"])
+        check_same_stage(settings, facts["settings"], path)
         if progress:
             print(f"{path}: trained already", file=sys.stderr)
         return path

@@ -202,11 +202,12 @@ def rank_people(plan: UncertaintySettings, sampler: PairSampler) -> slice:
 def rank_loss(mean: Tensor, log_variance: Tensor, labels: Tensor) -> Tensor:
     """L_unc over this rank's pairs, weighted so that the mean over ranks is that over all their pairs.
 
-    A rank can be left without a pair where images that cannot be decoded were replaced by others.
+    A rank can be left without a pair where images that cannot be decoded were replaced by others, and with
+    very few people so can all.
     """
     pairs = len(genuine_pairs(labels)[0])
     weight = share_of_ranks(pairs, log_variance)
-    if pairs == 0 and distributed.world_size() > 1:
+    if pairs == 0:
         return 0.0 * log_variance.sum()
     return uncertainty_loss(mean, log_variance.exp(), labels) * weight
 

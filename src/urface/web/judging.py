@@ -123,7 +123,7 @@ def one_in(rate: float) -> str:
 def meaning(value: float, verdict: Verdict, point: Point | None, decision: Decision | None) -> str:
     """What the numbers of an answer mean, and on which data that was measured."""
     if decision is None or point is None:
-        return "Calibrate the model with `urface evaluate --calibrate` to have verdicts."
+        return "Calibrate the model with `urface evaluate MODEL --people FACES --calibrate` to have verdicts."
     if verdict == "unsure":
         return (
             f"No answer is given for a face whose uncertainty is above {decision.unsure_above:.2f}: "

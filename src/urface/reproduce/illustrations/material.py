@@ -169,7 +169,8 @@ def use_faces(material: Material, path: str) -> None:
     material.test, material.test_name = faces, Path(path).name
     material.all_pairs, material.turn = None, true_views([path])
     if material.train is None:
-        material.train, material.train_name = faces, Path(path).name
+        material.train = faces
+        material.train_name = f"{Path(path).name}, which were given as test faces"
 
 
 def turn_by_meshes(material: Material, meshes: str) -> None:

@@ -50,12 +50,12 @@ def measure(material: Material) -> list[Measured]:
         models.add(material.ours)
     embedders = {path: material.embedder(path) for path in sorted(models)}
     pairs = material.pairs()
-    clean_images, clean_places = read_images(source, np.unique(pairs.left).tolist())
+    clean_images, clean_places = read_images(source, _there(pairs.left))
     clean = {
         path: embedder.embed(clean_images, progress=material.progress)
         for path, embedder in embedders.items()
     }
-    probe_images, probe_places = read_images(source, np.unique(pairs.right).tolist())
+    probe_images, probe_places = read_images(source, _there(pairs.right))
     if not clean_images or not probe_images:
         raise UserError("none of the test faces of the pairs can be decoded")
     ladders = [ladder for ladder in LADDERS if ladder.kind != "yaw" or material.turn is not None]
@@ -149,6 +149,12 @@ def _interval(correct_SP: np.ndarray, subjects_P2: np.ndarray) -> tuple[float, f
     values = correct_SP.mean(0)
     low, high = bootstrap_interval_by_subject(values, subjects_P2, resamples=RESAMPLES)
     return float(values.mean()), low, high
+
+
+def _there(places: np.ndarray) -> list[int]:
+    """Each place once, without the -1 of images that a list names and the data lack."""
+    found: list[int] = np.unique(places[places >= 0]).tolist()
+    return found
 
 
 def _rows_of(places: Sequence[int], wanted: np.ndarray) -> np.ndarray:
