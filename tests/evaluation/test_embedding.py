@@ -90,4 +90,4 @@ def test_the_name_of_a_cache_changes_with_weights_images_condition_and_seed(
         cache_name(path, faces, "clean", 1),
         cache_name(model(b"{}", b"Weights"), faces, "clean", 0),
     }
-    assert len(others | {name}) == 5
+    assert len(others | {name}) == 6

@@ -210,7 +210,7 @@ def test_ranks_must_divide_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("urface.distributed.world_size", lambda: 3)
     with pytest.raises(UserError, match="not a multiple of the 3 ranks"):
         loop.rank_part(8)
-    with pytest.raises(UserError, match="leaves a rank 1 image, .* at least 6"):
+    with pytest.raises(UserError, match=r"leaves a rank 1 image, .* at least 6"):
         loop.rank_part(3)
 
 
