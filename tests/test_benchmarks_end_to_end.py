@@ -22,6 +22,7 @@ from urface.benchmarks.words import measure_title
 from urface.cli import main
 from urface.commands import evaluate_benchmarks
 from urface.config import ObjectiveSettings
+from urface.data.decode import encode_png
 from urface.data.lfw import read_pairs
 from urface.data.opencv_mat import write_feature
 from urface.data.tar_index import index_tar
@@ -233,6 +234,13 @@ def desk(sets: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     for name, there in (("sets", "."), ("lfw", "lfw"), ("IJBC", "ijbc"), ("IJBS", "ijbs")):
         (desk / name).symlink_to(sets / there)
     (desk / "pairs.txt").symlink_to(sets / "lfw" / "pairs.txt")
+    for person in range(200):  # what ten folds of 300 pairs of each kind need
+        (desk / "others" / f"p{person:03}").mkdir(parents=True)
+        base = np.random.default_rng(person).integers(0, 256, (7, 7, 3)).repeat(4, 0).repeat(4, 1)
+        for shot in range(6):
+            noise = np.random.default_rng([person, shot]).normal(0, 4, base.shape)
+            path = desk / "others" / f"p{person:03}" / f"{shot}.png"
+            path.write_bytes(encode_png(np.clip(base + noise, 0, 255).astype(np.uint8)))
     with tarfile.open(desk / "lfw112.tar", "w") as tar:
         tar.add(sets / "lfw" / "lfw", "lfw112", filter=lambda m: m)
         for stranger in range(30):  # people of one image, whom no gallery holds

@@ -104,9 +104,9 @@ def test_training_evaluation_and_embedding_see_the_same_pixels(
     seen: list[np.ndarray] = []
     forward = Embedder._forward
 
-    def watched(self: Embedder, faces: np.ndarray) -> FaceEmbedding:
+    def watched(self: Embedder, faces: np.ndarray, first: int) -> FaceEmbedding:
         seen.append(faces)
-        return forward(self, faces)
+        return forward(self, faces, first)
 
     monkeypatch.setattr(Embedder, "_forward", watched)
     embedder.embed([read_image(folder / key) for key in source.keys])

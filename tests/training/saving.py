@@ -161,12 +161,13 @@ def soak(folder: Path, count: int, data: str, leak: int = 0) -> dict[str, float]
     """
     kept: list[bytearray] = []
     seen: list[tuple[float, int, int, float]] = []
+    every = 10 if count > 1000 else 1
     plain = loop.to_device
 
     def watch(batch, env):  # type: ignore[no-untyped-def]
         kept.append(bytearray(os.urandom(leak)))
         # At the last step the thread that reads ahead has nothing left to do and is gone.
-        if count // 2 < len(kept) < count and len(kept) % 10 == 0:
+        if count // 2 < len(kept) < count and len(kept) % every == 0:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             files = len(os.listdir("/proc/self/fd"))
             threads = len(os.listdir("/proc/self/task"))

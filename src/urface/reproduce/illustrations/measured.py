@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,30 +60,37 @@ def measure(material: Material) -> list[Measured]:
     if not clean_images or not probe_images:
         raise UserError("none of the test faces of the pairs can be decoded")
     ladders = [ladder for ladder in LADDERS if ladder.kind != "yaw" or material.turn is not None]
-    total = sum(len(ladder.levels) for ladder in ladders)
-    bar = tqdm(
-        total=total, desc="variations", unit=" levels", disable=not material.progress, leave=False
-    )
-    results = []
+    steps = [(ladder, level) for ladder in ladders for level in ladder.levels]
+    found = {ladder.kind: Measured(ladder) for ladder in ladders}
+    bar = tqdm(steps, desc="variations", unit=" levels", disable=not material.progress, leave=False)
     unvaried: dict[Path, FaceEmbedding] = {}
-    with bar:
-        for ladder in ladders:
-            found = Measured(ladder)
-            for level in ladder.levels:
-                nothing = ladder.kind != "yaw" and level == ladder.levels[0]
-                if nothing and unvaried:
-                    probes, places = unvaried, probe_places
-                else:
-                    images, places = _varied(
-                        source, probe_images, probe_places, ladder, level, material
-                    )
-                    probes = {path: e.embed(images) for path, e in embedders.items()}
-                    if nothing:
-                        unvaried = probes
-                _judge(found, material, pairs, (clean, clean_places), (probes, places))
-                bar.update()
-            results.append(found)
-    return results
+
+    def vary(number: int) -> tuple[list[np.ndarray], list[int]] | None:
+        """The faces of a step, None for those that are as they were."""
+        if number == len(steps) or (number and _as_it_was(*steps[number])):
+            return None
+        return _varied(source, probe_images, probe_places, *steps[number], material)
+
+    with ThreadPoolExecutor(1) as pool:  # the next level is made while models look at this one
+        ahead = pool.submit(vary, 0)
+        for number, (ladder, level) in enumerate(bar):
+            made = ahead.result()
+            ahead = pool.submit(vary, number + 1)
+            if made is None:
+                probes, places = unvaried, probe_places
+            else:
+                images, places = made
+                probes = {path: e.embed(images) for path, e in embedders.items()}
+            if number == 0:
+                assert _as_it_was(ladder, level)
+                unvaried = probes
+            _judge(found[ladder.kind], material, pairs, (clean, clean_places), (probes, places))
+    return list(found.values())
+
+
+def _as_it_was(ladder: Ladder, level: float) -> bool:
+    """Whether a level changes nothing; turning by 0 degrees is drawing the head anew."""
+    return ladder.kind != "yaw" and level == ladder.levels[0]
 
 
 def _varied(
