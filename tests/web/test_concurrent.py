@@ -76,18 +76,23 @@ def test_histories_of_32_clients_have_an_order(seed: int, tmp_path: Path):
 
 
 def test_a_gallery_that_answers_from_yesterday_is_found_out(tmp_path: Path):
-    """The control: templates are remembered, as a cache without an owner would."""
-    built = service(folder=tmp_path, workers=4)
-    assert built.gallery is not None
-    real, kept = built.gallery.template, {}
+    """The control: templates are remembered, as a cache without an owner would. On a busy machine two clients
+    may not meet once, so up to three histories are looked at."""
 
-    def stale(person: str) -> Any:
-        if person not in kept:
-            kept[person] = real(person)
-        return kept[person]
+    def whole(seed: int) -> bool:
+        built = service(folder=tmp_path / str(seed), workers=4)
+        assert built.gallery is not None
+        real, kept = built.gallery.template, {}
 
-    built.gallery.template = stale  # type: ignore[method-assign]
-    assert not all(linearizable(history) for history in histories(built, 2, 40, 1).values())
+        def stale(person: str) -> Any:
+            if person not in kept:
+                kept[person] = real(person)
+            return kept[person]
+
+        built.gallery.template = stale  # type: ignore[method-assign]
+        return all(linearizable(history) for history in histories(built, 2, 40, seed).values())
+
+    assert not all(whole(seed) for seed in range(1, 4))
 
 
 def test_the_checker_by_hand():

@@ -104,6 +104,7 @@ await scenario("phone", { viewport: { width: 320, height: 640 }, deviceScaleFact
 
 await scenario("choose", {}, async (page) => {
   await page.setInputFiles("#slot-a input", { name: "a.txt", mimeType: "image/png", buffer: Buffer.from("no picture") });
+  await page.waitForSelector("#verdict.wrong");
   const refused = await page.textContent("#verdict");
   const bytes = Buffer.from(await (await page.request.get(`${address}/page/sample_a.jpg`)).body());
   await page.setInputFiles("#slot-a input", { name: "a.jpg", mimeType: "image/jpeg", buffer: bytes });
