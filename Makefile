@@ -7,6 +7,8 @@ BIN := .venv/bin
 # Two workers on two cores: torch in each must not ask for both, or they fight.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 MPLBACKEND=Agg
 WORKERS ?= 2
+# Where pymilvus finds its protobuf; everywhere else its tests skip.
+MILVUS := .venv/milvus/bin/python -m pytest -p no:cacheprovider
 
 help:           ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,9 +45,11 @@ check: setup-dev ## style, types and import layers
 	@$(BIN)/lint-imports --no-cache --no-logo
 
 test: check     ## the checks, then all tests but the slow ones
+	@$(TEST_ENV) $(MILVUS) -q -m "not slow" tests/search/test_milvus.py
 	@$(TEST_ENV) $(BIN)/pytest -n $(WORKERS) -m "not slow"
 
 test-slow: setup-dev ## the slow tests
+	@$(TEST_ENV) $(MILVUS) -q -m slow tests/search/test_milvus.py
 	@$(TEST_ENV) $(BIN)/pytest -n $(WORKERS) -m slow
 
 audit: setup    ## pins against their floors and, where it can be reached, PyPI's advisory service

@@ -63,7 +63,7 @@ stamp_of() {
 run_files=(pyproject.toml requirements/runtime.txt scripts/setup.sh)
 faces_files=("${run_files[@]}" requirements/detector.txt requirements/people.txt)
 browser=tests/web/browser
-dev_files=("${faces_files[@]}" requirements/dev.txt "$browser/package-lock.json")
+dev_files=("${faces_files[@]}" requirements/dev.txt requirements/milvus.txt "$browser/package-lock.json")
 fresh() { [[ -f $venv/$1.stamp && $(<"$venv/$1.stamp") == "$2" ]]; }
 
 case $what in
@@ -107,6 +107,15 @@ fi
 if [[ $what == dev ]]; then
     say "installing the tools of requirements/dev.txt"
     pip_install -r requirements/dev.txt
+    # A layer over the same packages: pymilvus wants another protobuf than mediapipe declares.
+    say "installing what Milvus is tested with, of requirements/milvus.txt"
+    "$venv/bin/python" -m venv --without-pip --clear "$venv/milvus"
+    "$venv/bin/python" -m pip --python "$venv/milvus/bin/python" install --progress-bar off --quiet --no-deps \
+        -r requirements/milvus.txt || say "Milvus could not be installed: its tests will be skipped"
+    for library in "$venv"/milvus/lib/python3*/site-packages; do
+        # Relative to that folder: the packages of the layer below, and ours.
+        printf '%s\n' "../../../../lib/$(basename "$(dirname "$library")")/site-packages" ../../../../../src >"$library/below.pth"
+    done
     # The page is tested in a real browser; without one those tests skip and say so.
     missing=()
     command -v npm >/dev/null || missing+=(nodejs npm)
