@@ -87,7 +87,9 @@ def test_a_careless_unpacking_writes_outside(tmp_path: Path) -> None:
         (tmp_path / "x.tar").write_bytes(data)
         before = everything(tmp_path).keys()
         with tarfile.open(tmp_path / "x.tar") as tar, contextlib.suppress(OSError):
-            if hasattr(tarfile, "fully_trusted_filter"):  # not in Python 3.11.2, which has no other way
+            if hasattr(
+                tarfile, "fully_trusted_filter"
+            ):  # not in Python 3.11.2, which has no other way
                 tar.extractall(inside, filter="fully_trusted")
             else:
                 tar.extractall(inside)

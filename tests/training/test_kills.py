@@ -76,6 +76,7 @@ IMPATIENT = """
 import os, signal, time
 from urface.training import signals
 signals.SAME = 0.1
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 with signals.catch_termination(60):
     os.kill(os.getpid(), signal.SIGINT)
     os.kill(os.getpid(), signal.SIGINT)  # torchrun's, beside the terminal's
