@@ -28,6 +28,7 @@ PARTS = {
     "step": "the whole method's step",
     "train_step": "the training step",
     "step_options": "options of the step",
+    "memory": "freed memory kept",
     "scores": "likelihood scores",
     "embedding": "embedding images",
     "data_side": "the data side",

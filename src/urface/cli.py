@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from urface.commands.parser import Command, dispatch
+from urface.memory import keep_freed_memory
 from urface.types import UserError
 
 COMMANDS = {
@@ -50,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 when done, 2 with one line on stderr when the user can put it right, 130 when interrupted.
     """
+    if arguments is None:  # this process is the command's own
+        keep_freed_memory()
     try:
         code = dispatch(
             "urface",

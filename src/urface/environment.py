@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from urface import distributed
 from urface.config import RunSettings
+from urface.memory import keep_freed_memory
 from urface.types import UserError
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -55,13 +56,14 @@ def environment(settings: RunSettings) -> Environment:
 
 
 def take_over(env: Environment, threads: int) -> None:
-    """Give this whole process its GPU or its threads (0: this rank's share of the cores).
+    """Give this whole process its GPU or its threads (0: this rank's share of the cores), and its memory.
 
     For training, whose process is its own; embedding leaves a caller's process as it is.
     """
     if env.device.type == "cuda":
         torch.cuda.set_device(env.device)
     else:
+        keep_freed_memory(large_too=True)
         torch.set_num_threads(threads or max(1, _cores() // local_ranks()))
 
 

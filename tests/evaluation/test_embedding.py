@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from urface.data.folders import read_folder
 from urface.data.source import FaceSource, select
 from urface.embedder import Embedder
 from urface.evaluation.embedding import cache_name, embed_test_set
@@ -91,3 +92,15 @@ def test_the_name_of_a_cache_changes_with_weights_images_condition_and_seed(
         cache_name(model(b"{}", b"Weights"), faces, "clean", 0),
     }
     assert len(others | {name}) == 6
+
+
+def test_the_name_of_a_cache_changes_when_an_image_is_aligned_anew_under_its_name(
+    faces: FaceSource, tmp_path: Path
+) -> None:
+    model, folder = tmp_path / "model.safetensors", tmp_path / "lfw"
+    model.write_bytes(bytes(9))
+    name = cache_name(model, faces, "clean", 0)
+    assert cache_name(model, read_folder(folder), "clean", 0) == name
+    image = folder / "Cy" / "Cy_0002.png"
+    image.write_bytes((folder / "Di" / "Di_0001.png").read_bytes())
+    assert cache_name(model, read_folder(folder), "clean", 0) != name

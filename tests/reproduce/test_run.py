@@ -14,7 +14,7 @@ from urface.evaluation.outcomes import Outcomes, TestProtocol
 from urface.models.files import load_model
 from urface.reproduce import reproduce
 from urface.reproduce.illustrations.material import material_of_run
-from urface.reproduce.run import check_same
+from urface.reproduce.run import SIDE_BY_SIDE, check_same, whole_time
 from urface.types import UserError
 
 ROWS = ("cosface", "pfe", "cosface_va", "confidence", "confidence_pa")
@@ -51,6 +51,14 @@ def test_a_run_goes_from_faces_to_report_and_a_second_one_only_draws_again(
     assert (out / "claims.md").is_file()
     again = (out / "table.md").read_text()
     assert again[: again.index("Total time")] == table[: table.index("Total time")]
+
+
+def test_the_time_of_a_run_is_that_of_the_clock_where_trainings_ran_side_by_side() -> None:
+    parts = {"faces": 10.0, "train a": 60.0, "train b": 50.0, "judging": 5.0}
+    assert whole_time(parts, 1) == 125.0
+    assert whole_time({**parts, SIDE_BY_SIDE: 62.0}, 2) == 77.0
+    # Interrupted: the last call, which found one of them trained, knows its own time alone.
+    assert whole_time({**parts, SIDE_BY_SIDE: 20.0}, 2) == 70.0
 
 
 def test_figures_find_models_and_faces_in_what_a_run_leaves(

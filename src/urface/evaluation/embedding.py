@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from urface.data.decode import DecodeError
-from urface.data.source import FaceSource
+from urface.data.source import FaceSource, images_digest
 from urface.embedder import Embedder
 from urface.evaluation.conditions import Condition, condition
 from urface.types import FaceEmbedding, load_keys
@@ -147,11 +147,11 @@ def _placed(
 
 
 def cache_name(model: Path, source: FaceSource, condition: str, seed: int, stamp: str = "") -> str:
-    """A file name that changes with the model's weights, the images' names, the condition, its ``stamp`` and
-    its seed."""
+    """A file name that changes with the model's weights, the images (``images_digest``), the condition, its
+    ``stamp`` and its seed."""
     data = model.read_bytes()
     # Past the header, which a calibration rewrites: a safetensors file begins with its length.
     digest = hashlib.sha256(data[8 + int.from_bytes(data[:8], "little") :])
-    digest.update("\0".join([source.name, *source.keys, condition, str(seed)]).encode())
+    digest.update("\0".join([images_digest(source), condition, str(seed)]).encode())
     digest.update(stamp.encode())
     return f"{condition}_{digest.hexdigest()[:16]}.safetensors"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from urface.config_reproduce import ReproduceSettings
+from urface.data.join import JoinedReader
 from urface.data.open import open_faces
 from urface.data.source import FaceSource, select
 from urface.data.synthetic import write_synthetic
@@ -122,11 +123,6 @@ def _synthetic_faces(settings: ReproduceSettings, progress: bool) -> Reproductio
 def join_sources(name: str, first: FaceSource, second: FaceSource) -> FaceSource:
     """Two sources of different people as one, the first's people and images before the second's."""
     assert not set(first.identities) & set(second.identities)
-    count = len(first)
-
-    def read(index: int) -> bytes:
-        return first.read_bytes(index) if index < count else second.read_bytes(index - count)
-
     joined = FaceSource(
         name=name,
         keys=first.keys + second.keys,
@@ -134,6 +130,8 @@ def join_sources(name: str, first: FaceSource, second: FaceSource) -> FaceSource
         identities=first.identities + second.identities,
         variation_names=first.variation_names,
         variations=np.concatenate([first.variations, second.variations]),
-        read_bytes=read,
+        read_bytes=JoinedReader(
+            [first.read_bytes, second.read_bytes], np.array([0, len(first)], np.int64)
+        ),
     )
     return select(joined, np.arange(len(joined)))

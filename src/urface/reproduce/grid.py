@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from urface.atomic import atomic_path
 from urface.config import TrainSettings
 from urface.config_reproduce import ReproduceSettings
+from urface.data.source import images_digest
 from urface.embedder import Embedder, load
 from urface.evaluation.conditions import Condition, condition
 from urface.evaluation.embedding import ConditionFrames, TestFaces, cache_name
@@ -147,7 +148,8 @@ class Judge:
         """[N, 3] what the images look like in each condition, by ``quality.signs``."""
         found = {}
         for put_in in conditions:
-            path = self.out / "outcomes" / "signs" / f"{put_in.key}{put_in.stamp}.safetensors"
+            name = f"{put_in.key}{put_in.stamp}_{images_digest(self.faces.test)}.safetensors"
+            path = self.out / "outcomes" / "signs" / name
             if not path.is_file():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 values = signs_of_all(self.faces.test, put_in, self.frames, embedder)

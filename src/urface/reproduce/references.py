@@ -13,6 +13,7 @@ from urface.atomic import write_atomic
 from urface.config import TrainSettings
 from urface.config_reproduce import ReproduceSettings
 from urface.data.frames import Frames
+from urface.data.source import images_digest
 from urface.embedder import Embedder
 from urface.environment import placed
 from urface.evaluation.conditions import Condition
@@ -32,7 +33,7 @@ def judge_references(
 ) -> list[dict[str, Any]]:
     """Verification of both references in every condition; kept in <out>/outcomes/references.json."""
     path = Path(settings.out) / "outcomes" / "references.json"
-    stamp = faces.protocol.digest()
+    stamp = f"{faces.protocol.digest()} {images_digest(faces.test)}"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     found: dict[str, Any] = kept["found"] if kept.get("stamp") == stamp else {}
     todo = [put_in for put_in in conditions if put_in.key + put_in.stamp not in found]

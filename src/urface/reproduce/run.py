@@ -32,6 +32,7 @@ from urface.types import UserError
 
 # What a reproduction may be grown by: each model and each judgement knows what it was made from.
 FREE = ("rows", "seeds", "conditions", "gallery_images", "test_meshes", "jobs", "resamples")
+SIDE_BY_SIDE = "trainings, side by side"
 
 
 def reproduce(settings: ReproduceSettings, command: str = "", progress: bool = True) -> Path:
@@ -52,7 +53,10 @@ def reproduce(settings: ReproduceSettings, command: str = "", progress: bool = T
     turn = turn_test_faces(settings, faces.test, progress)
     conditions = [condition(key, turn) for key in settings.conditions]
     note(seconds, "faces", started)
+    training = time.monotonic()
     models = train_models(settings, rows, faces, seconds, progress)
+    if settings.jobs > 1:
+        note(seconds, SIDE_BY_SIDE, training)
 
     judging = time.monotonic()
     judge = Judge(settings, faces, faces.protocol)
@@ -78,7 +82,7 @@ def reproduce(settings: ReproduceSettings, command: str = "", progress: bool = T
     say(progress, "tables and claims")
     results["tables"] = write_evidence(settings, rows, faces, judge, measured, conditions, progress)
     note(seconds, "judging", judging)
-    seconds["total"] = round(sum(v for k, v in seconds.items() if k != "total"), 1)
+    seconds["total"] = whole_time(seconds, settings.jobs)
     write_atomic(out / "results.json", json.dumps(results, indent=1))
     write_atomic(out / "table.md", report_markdown(results))
     report = out / "report.html"
@@ -115,6 +119,16 @@ def seconds_before(out: Path) -> dict[str, float]:
         return {}
     seconds: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["seconds"]
     return seconds
+
+
+def whole_time(seconds: dict[str, float], jobs: int) -> float:
+    """The seconds from beginning to end, where trainings ran ``jobs`` at a time.
+
+    Of interrupted calls only the longest is known, so it is at least their sum over ``jobs``.
+    """
+    trainings = sum(value for part, value in seconds.items() if part.startswith("train "))
+    took = max(seconds.get(SIDE_BY_SIDE, 0.0), trainings / jobs)
+    return round(seconds.get("faces", 0.0) + took + seconds.get("judging", 0.0), 1)
 
 
 def note(seconds: dict[str, float], part: str, started: float) -> None:

@@ -31,6 +31,7 @@ from urface.training import checkpoint
 from urface.training.diagnosis import TrainingStopped
 from urface.training.logs import Log
 from urface.training.loop import to_device
+from urface.training.one_at_a_time import one_at_a_time
 from urface.training.optim import clip_gradients, schedule, set_rate
 from urface.training.signals import StopRequested, catch_termination
 from urface.types import UserError
@@ -80,8 +81,8 @@ def mine(settings: MineSettings, train: FaceSource, progress: bool = True) -> li
 
     That one, without_adversary.safetensors, is alike in everything but the adversary. What is trained
     already is left as it is; an interrupted training goes on from its last checkpoint. The paths are
-    returned. Raises UserError where the folder holds another run, TrainingStopped when the loss or a
-    gradient is not finite.
+    returned. Raises UserError where the folder holds another run or one is running in it, TrainingStopped
+    when the loss or a gradient is not finite.
     """
     if distributed.world_size() > 1:
         raise UserError("urface mine runs as one process: start it without torchrun")
@@ -90,18 +91,19 @@ def mine(settings: MineSettings, train: FaceSource, progress: bool = True) -> li
     if settings.compare and settings.adversary:
         jobs.append((WITHOUT_ADVERSARY, 0.0))
     frames: Frames | None = None
-    for file, adversary in jobs:
-        if (out / file).is_file():
-            _check_same(settings, load_attributes(out / file).facts["settings"])
-            if progress:
-                print(f"{out / file}: trained already", file=sys.stderr)
-            continue
-        if frames is None:
-            limits = settings.corrupt_share, settings.cache_gigabytes
-            frames = Frames(train, settings.frame_size, *limits, progress)
-        network, facts = train_attributes(settings, adversary, frames, progress)
-        sizes = settings.frame_size, settings.input_size
-        save_attributes(out / file, AttributeModel(network, *sizes, facts))
+    with one_at_a_time(out):
+        for file, adversary in jobs:
+            if (out / file).is_file():
+                _check_same(settings, load_attributes(out / file).facts["settings"])
+                if progress:
+                    print(f"{out / file}: trained already", file=sys.stderr)
+                continue
+            if frames is None:
+                limits = settings.corrupt_share, settings.cache_gigabytes
+                frames = Frames(train, settings.frame_size, *limits, progress)
+            network, facts = train_attributes(settings, adversary, frames, progress)
+            sizes = settings.frame_size, settings.input_size
+            save_attributes(out / file, AttributeModel(network, *sizes, facts))
     return [out / file for file, _ in jobs]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from urface.training.branch_checkpoint import FOLDER as BRANCHES
 from urface.training.branch_checkpoint import check_same_stage
 from urface.training.diagnosis import RolledBack
 from urface.training.loop import train_embedding
+from urface.training.one_at_a_time import one_at_a_time
 from urface.training.resume import check_same_settings
 from urface.training.signals import StopRequested, catch_termination
 from urface.training.uncertainty import train_uncertainty
@@ -74,7 +76,8 @@ def train(
     A finished run is left as it is; an interrupted one goes on from its last checkpoint. ``source``
     takes the place of data.train for callers that hold the faces already; ``embedding`` is a finished
     model of the same settings but those of stage two, which is then all that is trained. Under torchrun
-    every rank calls this. Raises UserError (TrainingStopped when numbers are not finite).
+    every rank calls this. Raises UserError (TrainingStopped when numbers are not finite), also while another
+    training runs in run.out.
     """
     out = Path(settings.run.out)
     path = out / MODEL
@@ -89,7 +92,9 @@ def train(
     take_over(env, settings.run.threads)
     with distributed.process_group(env.device, settings.run.timeout):
         source = source or distributed.first_alone(lambda: training_faces(settings))
-        return _train(settings, source, out, progress, embedding)
+        with ExitStack() as held:
+            distributed.on_first(lambda: held.enter_context(one_at_a_time(out)))
+            return _train(settings, source, out, progress, embedding)
 
 
 def keep_settings(settings: TrainSettings) -> None:
