@@ -1,8 +1,8 @@
 """What keeping freed memory gains a training step: `python bench/memory.py [turns]`, 2 minutes a turn.
 
 A step of each network on the CPU, in a process of its own with and without
-`urface.memory.keep_freed_memory`, in turns; one thread. Prints seconds of processor time a step (what the system spends on pages counts there),
-page faults and peak memory of each, and the median ratio.
+`urface.memory.keep_freed_memory`, in turns; one thread. Prints seconds of processor time a step (what the
+system spends on pages counts there), page faults and peak memory of each, and the median ratio.
 """
 
 from __future__ import annotations
