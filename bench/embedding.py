@@ -112,8 +112,10 @@ def measure(backbone: str = "iresnet50", batches: tuple[int, ...] = (16, 1)) -> 
 
     from urface.config import ModelSettings, ObjectiveSettings
     from urface.embedder import Embedder
+    from urface.memory import keep_freed_memory
     from urface.models.urface import build_urface
 
+    keep_freed_memory(large_too=True)  # as `urface embed` does
     settings = ModelSettings(backbone, 112, 112, sub_embeddings=16)  # type: ignore[arg-type]
     torch.manual_seed(0)
     model = build_urface(settings, ObjectiveSettings("confidence", 2.0))

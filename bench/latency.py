@@ -24,6 +24,7 @@ from urface.config import ModelSettings, ObjectiveSettings
 from urface.data.decode import decode_image
 from urface.data.synthetic import ShotStyle, render_face
 from urface.decision import decision_of
+from urface.memory import keep_freed_memory
 from urface.models.urface import build_urface
 from urface.photos import aligned_face, open_detector
 
@@ -66,6 +67,7 @@ def embedders() -> dict[str, urface.Embedder]:
 
 def measure(turns: int = TURNS) -> list[Figure]:
     """p50 and p99 of both models, and the median of each part."""
+    keep_freed_memory()  # as `urface serve` does
     torch.set_num_threads(THREADS)
     cv2.setNumThreads(THREADS)
     detector = open_detector()

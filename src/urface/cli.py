@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 when done, 2 with one line on stderr when the user can put it right, 130 when interrupted.
     """
     if arguments is None:  # this process is the command's own
-        keep_freed_memory()
+        # A service lives long: the memory of its one largest photo should not stay for good.
+        keep_freed_memory(large_too=sys.argv[1:2] != ["serve"])
     try:
         code = dispatch(
             "urface",

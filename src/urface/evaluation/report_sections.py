@@ -60,7 +60,9 @@ def trained_section(results: Results) -> str:
     if network:
         tiles.append(_tile("Network", None, network))
     training = [value for part, value in seconds.items() if part.startswith("train ")]
-    times = {f"training ({len(training)} runs)": duration(sum(training))} if training else {}
+    times = (
+        {f"training ({len(training)} runs, added up)": duration(sum(training))} if training else {}
+    )
     if seconds.get("total") is not None:
         times["in all"] = duration(seconds["total"])
     if times:
